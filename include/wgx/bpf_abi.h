@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* What BPF programs and userspace share: frame stamps, map keys and values. */
+#ifndef WGX_BPF_ABI_H
+#define WGX_BPF_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/*
+ * The stamp. wg0 is NOARP, and the collector carries only what wgx_ingress sent there, so the twelve
+ * bytes of MAC addresses are free. wgx_egress and wgx_ingress write this over them. All fields are in
+ * host byte order. It is a hint, never a proof: whoever has CAP_NET_RAW can write one, so its reader
+ * checks every field against the frame.
+ */
+#define WGX_STAMP_MAGIC 0x7867 /* not a multicast or broadcast address, not any MAC we assign */
+#define WGX_STAMP_PARTIAL 0x01 /* csum_start and csum_offset are valid: checksum to be completed */
+#define WGX_STAMP_NO_PEER 0x02 /* egress found no peer: answer with ICMP unreachable */
+#define WGX_STAMP_INGRESS 0x04 /* written by wgx_ingress: gso_size only */
+
+struct wgx_stamp {
+	__u16 magic;
+	__u8 flags;
+	__u8 csum_offset; /* of the checksum field, from csum_start */
+	__u16 gso_size; /* payload bytes a segment (egress), UDP payload a datagram (ingress); 0: one packet */
+	__u16 csum_start; /* from the start of the network header */
+	__u16 bucket; /* of the credit map */
+	__u16 seq; /* the low 16 bits of the bucket's produced count, this frame included */
+};
+_Static_assert(sizeof(struct wgx_stamp) == 12, "fits two MAC addresses");
+
+/* allowed_ips4, allowed_ips6: LPM_TRIE -> __u32 peer id. Written by the control thread, read by egress. */
+struct wgx_lpm4 {
+	__u32 prefixlen;
+	__u8 addr[4];
+};
+struct wgx_lpm6 {
+	__u32 prefixlen;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct wgx_lpm4) == 8, "LPM key");
+_Static_assert(sizeof(struct wgx_lpm6) == 20, "LPM key");
+
+/* peers: HASH, __u32 peer id -> this. Written by the control thread, for people and for tools. */
+struct wgx_bpf_peer {
+	__u8 public_key[32];
+	__u8 endpoint[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u16 port; /* host byte order; 0: no endpoint known */
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct wgx_bpf_peer) == 56, "no padding");
+
+/* peer_stats: PERCPU_HASH, __u32 peer id -> this. Entries made by the control thread, counted by egress. */
+struct wgx_bpf_peer_stats {
+	__u64 tx_packets; /* plaintext packets towards the peer; a superframe counts its segments */
+	__u64 tx_bytes; /* plaintext bytes, headers included once a superframe */
+};
+_Static_assert(sizeof(struct wgx_bpf_peer_stats) == 16, "no padding");
+
+/* receivers: HASH, __u32 receiver index (host byte order) -> this. Written by the daemon, read by ingress. */
+struct wgx_receiver {
+	__u32 peer;
+	__u32 iface; /* interface id within the daemon */
+};
+_Static_assert(sizeof(struct wgx_receiver) == 8, "no padding");
+
+/* ports: HASH, __u32 UDP port (host byte order) -> __u32 interface id. */
+/* locals: HASH, struct wgx_addr -> __u8 1. Addresses of this namespace, kept by netlink. IPv4 mapped. */
+struct wgx_addr {
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct wgx_addr) == 16, "no padding");
+
+/*
+ * credit: mmapable ARRAY of WGX_CREDIT_BUCKETS + 1. Flow control from egress to the seal worker, in
+ * units of AF_XDP descriptors (WGX_CHUNK_PAYLOAD bytes). Bucket = flow hash; the last entry is the sum.
+ * Egress adds to produced; the seal worker alone writes consumed. A bucket may grow while it holds
+ * less than alpha times what is left of the limit (Choudhury and Hahne 1998, dynamic thresholds), so
+ * that one flow gets much of an idle ring and many flows share a busy one.
+ */
+#define WGX_CREDIT_BUCKETS 256
+#define WGX_CREDIT_TOTAL WGX_CREDIT_BUCKETS
+#define WGX_CHUNK_SIZE 4096
+#define WGX_CHUNK_PAYLOAD 3840 /* chunk less XDP_PACKET_HEADROOM */
+
+struct wgx_credit {
+	__u64 produced;
+	__u64 pad0[7];
+	__u64 consumed;
+	__u64 pad1[7];
+};
+_Static_assert(sizeof(struct wgx_credit) == 128, "one cache line for each writer");
+
+/* config: ARRAY of one. Written by the control thread. */
+struct wgx_bpf_config {
+	__u32 credit_limit; /* descriptors outstanding at most; 0: no flow control */
+	__u32 credit_alpha; /* 0 counts as 1 */
+	__u32 collector; /* ingress: ifindex of the collector in the device's namespace; 0: pass all */
+	__u32 flags;
+};
+/* ingress: bpf_redirect_peer(), else bpf_redirect(BPF_F_INGRESS) */
+#define WGX_CONFIG_REDIRECT_PEER 0x1
+_Static_assert(sizeof(struct wgx_bpf_config) == 16, "no padding");
+
+/* path counters of wgx_ingress and wgx_egress: PERCPU_ARRAY `counters`, index -> __u64 */
+enum wgx_bpf_counter {
+	WGX_CTR_EGRESS_FRAMES, /* frames stamped */
+	WGX_CTR_EGRESS_BYTES,
+	WGX_CTR_INGRESS_STEERED, /* frames sent to a worker */
+	WGX_CTR_INGRESS_BYTES,
+	WGX_CTR_INGRESS_PASSED, /* ours, but for the socket: handshakes, fragments, IP options */
+	WGX_CTR_COUNT
+};
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every reason for which wgx loses a packet, once. BPF and userspace, `wgx show`, the docs and the
+ * tests are all made from this list. Append only: the numbers are keys of the pinned `drops` map.
+ *
+ * X(NAME, "label", "what happened")
+ */
+#ifndef WGX_DROPS_H
+#define WGX_DROPS_H
+
+/* clang-format off */
+#define WGX_DROP_REASONS(X)                                                                        \
+	/* BPF, wgx_egress on wg0 */                                                               \
+	X(EGRESS_MALFORMED, "egress_malformed", "frame on wg0 is no valid IPv4 or IPv6 packet")    \
+	X(EGRESS_CREDIT, "egress_credit", "seal ring over its credit: local congestion")           \
+	X(EGRESS_NO_PEER, "egress_no_peer", "destination is in no peer's allowed IPs")             \
+	/* BPF, wgx_ingress on the underlay */                                                     \
+	X(INGRESS_MALFORMED, "ingress_malformed", "UDP length does not fit a data message")        \
+	X(INGRESS_UNKNOWN_RECEIVER, "ingress_unknown_receiver", "data for no known receiver")      \
+	/* BPF, wgx_steer at a far end */                                                          \
+	X(STEER_NO_RING, "steer_no_ring", "no AF_XDP socket listens, or its ring is full")         \
+	/* seal worker */                                                                          \
+	X(SEAL_UNSTAMPED, "seal_unstamped", "frame on wg0 that did not pass wgx_egress")           \
+	X(SEAL_MALFORMED, "seal_malformed", "frame that contradicts its stamp or its headers")     \
+	X(SEAL_NO_PEER, "seal_no_peer", "destination is in no peer's allowed IPs")                 \
+	X(SEAL_NO_ENDPOINT, "seal_no_endpoint", "the peer has no endpoint yet")                    \
+	X(SEAL_STAGED_FULL, "seal_staged_full", "128 packets already wait for a handshake")        \
+	X(SEAL_STAGED_EXPIRED, "seal_staged_expired", "no handshake came about: staged packets dropped") \
+	X(SEAL_DOWN, "seal_down", "the interface is down")                                         \
+	X(SEND_ERROR, "send_error", "the UDP socket refused a datagram")                           \
+	X(SEND_TOO_BIG, "send_too_big", "a datagram exceeds what the path takes unfragmented")     \
+	/* open worker */                                                                          \
+	X(OPEN_MALFORMED, "open_malformed", "message with a wrong type or length")                 \
+	X(OPEN_UNKNOWN_RECEIVER, "open_unknown_receiver", "data for no known receiver")            \
+	X(OPEN_KEY_EXPIRED, "open_key_expired", "data under a key past its life")                  \
+	X(OPEN_AUTH, "open_auth", "the AEAD tag is wrong")                                         \
+	X(OPEN_REPLAY, "open_replay", "counter seen before, or behind the window")                 \
+	X(OPEN_INNER_MALFORMED, "open_inner_malformed", "decrypted payload is no IP packet")       \
+	X(OPEN_SOURCE, "open_source", "inner source address is not this peer's")                   \
+	X(OPEN_ECN, "open_ecn", "CE outside on a packet that cannot carry it (RFC 6040)")          \
+	X(OPEN_DOWN, "open_down", "the interface is down")                                         \
+	X(INJECT_ERROR, "inject_error", "wg0 refused a packet (backlog full, or down)")            \
+	X(INJECT_MTU, "inject_mtu", "packet larger than wg0's MTU")                                \
+	/* handshakes */                                                                           \
+	X(HANDSHAKE_QUEUE, "handshake_queue", "handshake queue full")                              \
+	X(HANDSHAKE_INVALID, "handshake_invalid", "handshake message that does not verify")        \
+	X(HANDSHAKE_LIMIT, "handshake_limit", "handshake over its source's rate limit")            \
+	X(HANDSHAKE_COOKIE, "handshake_cookie", "under load: answered with a cookie reply")
+/* clang-format on */
+
+enum wgx_drop_reason {
+#define X(name, label, text) WGX_DROP_##name,
+	WGX_DROP_REASONS(X)
+#undef X
+	WGX_DROP_COUNT
+};
+
+#endif
