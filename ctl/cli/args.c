@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Argument checks and messages, the same for all subcommands. */
+#include <getopt.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cap-ng.h>
+#include <jansson.h>
+
+#include "cli/cli.h"
+
+int wgx_usage_error(const char *command, const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "wgx%s%s: ", command ? " " : "", command ? command : "");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	if (command)
+		fprintf(stderr, " (see 'wgx help %s')\n", command);
+	else
+		fputs(" (see 'wgx --help')\n", stderr);
+	return WGX_EXIT_USAGE;
+}
+
+int wgx_fail(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("wgx: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return WGX_EXIT_FAILURE;
+}
+
+int wgx_option_error(const char *command, int c, char **argv)
+{
+	if (c == ':')
+		return wgx_usage_error(command, "option '%s' needs a value", argv[optind - 1]);
+	if (optopt >= WGX_OPTION_LONG)
+		return wgx_usage_error(command, "option '%s' takes no value", argv[optind - 1]);
+	if (optopt)
+		return wgx_usage_error(command, "unknown option '-%c'", optopt);
+	return wgx_usage_error(command, "unknown option '%s'", argv[optind - 1]);
+}
+
+/* The kernel's isspace() is Latin-1's: 0xa0 counts. */
+static bool kernel_space(unsigned char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0;
+}
+
+static const char *byte_problem(unsigned char c)
+{
+	if (c == '/')
+		return "contains '/'";
+	if (c == ':')
+		return "contains ':'";
+	if (c == '%')
+		return "contains '%', which the kernel takes as a pattern";
+	return kernel_space(c) ? "contains white space" : NULL;
+}
+
+static bool is_utf8(const char *s)
+{
+	json_t *text = json_string(s);
+
+	json_decref(text);
+	return text;
+}
+
+const char *wgx_name_problem(const char *name)
+{
+	if (!*name)
+		return "is empty";
+	if (strlen(name) >= IFNAMSIZ)
+		return "is too long: the kernel takes 15 bytes";
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return "is a directory's name";
+	if (!strcmp(name, "all") || !strcmp(name, "default"))
+		return "is reserved by the kernel";
+	for (const char *p = name; *p; p++) {
+		const char *problem = byte_problem((unsigned char)*p);
+
+		if (problem)
+			return problem;
+	}
+	/* the control protocol is JSON */
+	return is_utf8(name) ? NULL : "is not valid UTF-8";
+}
+
+int wgx_name_check(const char *command, const char *what, const char *name)
+{
+	const char *problem = wgx_name_problem(name);
+
+	if (problem)
+		return wgx_usage_error(command, "%s name '%s' %s", what, name, problem);
+	return WGX_EXIT_OK;
+}
+
+int wgx_need_net_admin(const char *to_do, const char *object)
+{
+	capng_get_caps_process();
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		return WGX_EXIT_OK;
+	return wgx_fail("cannot %s %s without CAP_NET_ADMIN; run wgx as root", to_do, object);
+}

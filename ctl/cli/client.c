@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "daemon/daemon.h"
+
+#define FIRST_READ 4096u
+
+struct line {
+	char *data;
+	size_t len;
+	size_t size;
+};
+
+static int set_timeouts(int fd)
+{
+	const struct timeval tv = {.tv_sec = WGX_CLIENT_TIMEOUT_S};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)))
+		return -errno;
+	return 0;
+}
+
+int wgx_client_connect(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd, err;
+
+	err = wgx_control_path(addr.sun_path, sizeof(addr.sun_path));
+	if (err < 0)
+		return err;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	err = set_timeouts(fd);
+	if (err)
+		goto out_close;
+	if (!connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
+		return fd;
+	/* a dead daemon leaves its socket behind */
+	err = errno == ENOENT || errno == ECONNREFUSED ? -ESRCH : -errno;
+out_close:
+	close(fd);
+	return err;
+}
+
+/* EAGAIN is how a socket timeout shows, EPIPE that the daemon has hung up. */
+static int socket_error(void)
+{
+	if (errno == EAGAIN)
+		return -ETIMEDOUT;
+	return errno == EPIPE ? -ECONNRESET : -errno;
+}
+
+static int send_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return socket_error();
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* In one piece: a daemon that reads it at once finds a whole line. */
+static int send_request(int fd, const json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
+	int err, len = text ? asprintf(&line, "%s\n", text) : -1;
+
+	free(text);
+	if (len < 0)
+		return -ENOMEM;
+	err = send_all(fd, line, (size_t)len);
+	free(line);
+	return err;
+}
+
+static int grow(struct line *l)
+{
+	size_t size = l->size ? l->size * 2 : FIRST_READ;
+	char *data;
+
+	if (l->size >= WGX_CLIENT_ANSWER_MAX)
+		return -EMSGSIZE;
+	data = realloc(l->data, size);
+	if (!data)
+		return -ENOMEM;
+	l->data = data;
+	l->size = size;
+	return 0;
+}
+
+/* One line, without its newline, into @l. */
+static int read_line(int fd, struct line *l)
+{
+	for (;;) {
+		char *end;
+		ssize_t n;
+		int err = l->len == l->size ? grow(l) : 0;
+
+		if (err)
+			return err;
+		n = recv(fd, l->data + l->len, l->size - l->len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return socket_error();
+		if (!n)
+			return -ECONNRESET;
+		end = memchr(l->data + l->len, '\n', (size_t)n);
+		l->len += (size_t)n;
+		if (end) {
+			l->len = (size_t)(end - l->data);
+			return 0;
+		}
+	}
+}
+
+int wgx_client_call(int fd, const json_t *request, json_t **ret)
+{
+	struct line l = {0};
+	json_t *answer;
+	int err;
+
+	/* A daemon that refuses early may hang up before it has read all; its answer still counts. */
+	err = send_request(fd, request);
+	if (err && err != -ECONNRESET)
+		return err;
+	err = read_line(fd, &l);
+	if (err)
+		goto out;
+	answer = json_loadb(l.data, l.len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(answer)) {
+		*ret = answer;
+	} else {
+		json_decref(answer);
+		err = -EBADMSG;
+	}
+out:
+	free(l.data);
+	return err;
+}
+
+const char *wgx_client_error(const json_t *answer)
+{
+	const char *text;
+
+	if (json_is_true(json_object_get(answer, "ok")))
+		return NULL;
+	text = json_string_value(json_object_get(answer, "error"));
+	return text ? text : "the wgx daemon refused without a reason";
+}
+
+int wgx_client_perror(int err)
+{
+	switch (err) {
+	case -ESRCH:
+		return wgx_fail("no wgx daemon runs in this network namespace; create an interface "
+				"first: wgx wg0");
+	case -EACCES:
+	case -EPERM:
+		return wgx_fail("not allowed to talk to the wgx daemon; run wgx as root");
+	case -ECONNRESET:
+		return wgx_fail("the wgx daemon ended without an answer");
+	case -ETIMEDOUT:
+		return wgx_fail("the wgx daemon has not answered for %d seconds",
+				WGX_CLIENT_TIMEOUT_S);
+	case -EBADMSG:
+		return wgx_fail("the wgx daemon's answer is not a JSON object");
+	case -EMSGSIZE:
+		return wgx_fail("the wgx daemon's answer is over %u MiB",
+				WGX_CLIENT_ANSWER_MAX >> 20);
+	default:
+		return wgx_fail("cannot talk to the wgx daemon: %s", strerror(-err));
+	}
+}
+
+int wgx_client_request(json_t *request, json_t **ret)
+{
+	json_t *answer = NULL;
+	int fd, err, status;
+
+	if (!request)
+		return wgx_client_perror(-ENOMEM);
+	fd = err = wgx_client_connect();
+	if (fd >= 0) {
+		err = wgx_client_call(fd, request, &answer);
+		close(fd);
+	}
+	json_decref(request);
+	if (err < 0)
+		return wgx_client_perror(err);
+	if (!wgx_client_error(answer)) {
+		*ret = answer;
+		return WGX_EXIT_OK;
+	}
+	status = wgx_fail("%s", wgx_client_error(answer));
+	json_decref(answer);
+	return status;
+}

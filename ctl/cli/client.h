@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control protocol's client side: one JSON object and a newline each way over the UNIX stream
+ * socket at wgx_control_path(). An answer is {"ok":true, ...} or {"ok":false,"error":"text","errno":N}.
+ */
+#ifndef WGX_CLI_CLIENT_H
+#define WGX_CLI_CLIENT_H
+
+#include <jansson.h>
+
+/* The daemon is given this long to answer; loading BPF programs takes it a second or two at worst. */
+#define WGX_CLIENT_TIMEOUT_S 30
+/* A million allowed IPs are about 30 MB. */
+#define WGX_CLIENT_ANSWER_MAX (256u << 20)
+
+/**
+ * wgx_client_connect() - a connection to this network namespace's daemon
+ * Return: a file descriptor, -ESRCH when none runs, or another negative errno.
+ */
+int wgx_client_connect(void);
+
+/**
+ * wgx_client_call() - send @request on @fd and wait for the answer
+ * @ret: the answer, an object; the caller drops the reference. Untouched on failure.
+ *
+ * Return: 0 for whatever the daemon answers; -ECONNRESET when it hangs up instead, -ETIMEDOUT,
+ * -EBADMSG for no JSON object, -EMSGSIZE for too long a line, or another negative errno.
+ */
+int wgx_client_call(int fd, const json_t *request, json_t **ret);
+
+/** wgx_client_error() - the text of a refusal, owned by @answer; NULL when @answer says ok */
+const char *wgx_client_error(const json_t *answer);
+
+/** wgx_client_perror() - tell the user what wgx_client_connect() or _call() returned; exit status */
+int wgx_client_perror(int err);
+
+/**
+ * wgx_client_request() - connect, call, report: for subcommands that ask one question
+ * @request: the reference is taken. @ret: as for wgx_client_call(); only where the daemon said ok.
+ *
+ * Return: an exit status; the user has been told of a failure.
+ */
+int wgx_client_request(json_t *request, json_t **ret);
+
+#endif

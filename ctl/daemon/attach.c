@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* Accelerated devices: the mode ladder, the collector, and the sockets that each mode needs. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wgx/bpf_abi.h>
+#include "daemon/log.h"
+#include "daemon/state.h"
+
+#define OPEN_RING 4096 /* shorter ones overflow while the worker is descheduled (measured) */
+#define QUEUES_MAX 64 /* entries of the ingress program's xsks map */
+
+/* The ladder: "auto" takes the first that is allowed to it and works. */
+static const struct mode {
+	const char *name;
+	enum wgx_ingress_mode mode;
+	bool automatic; /* generic XDP copies all of a device's traffic, native changes its offloads: only if asked */
+} modes[] = {
+	{ "tcx", WGX_INGRESS_TC, true },
+	{ "native", WGX_INGRESS_XDP_NATIVE, false },
+	{ "generic", WGX_INGRESS_XDP_GENERIC, false },
+};
+#define N_MODES (sizeof(modes) / sizeof(modes[0]))
+
+const char *wgx_attached_mode(const struct wgx_attached *a)
+{
+	for (size_t i = 0; i < N_MODES; i++)
+		if (modes[i].mode == a->mode)
+			return modes[i].name;
+	return "unknown";
+}
+
+int wgx_ingress_ready(struct wgx_daemon *d)
+{
+	return d->ingress ? 0 : wgx_ingress_load(d->features, &d->ingress);
+}
+
+/* ---- the collector ---- */
+
+static int set_collector(struct wgx_daemon *d, uint32_t ifindex)
+{
+	const struct wgx_bpf_config config = {
+		.collector = ifindex,
+		.flags = d->features->redirect_peer ? WGX_CONFIG_REDIRECT_PEER : 0,
+	};
+	const uint32_t zero = 0;
+
+	return bpf_map_update_elem(wgx_ingress_maps(d->ingress)->config, &zero, &config, BPF_ANY) ?
+		       -errno :
+		       0;
+}
+
+/*
+ * With bpf_redirect_peer() frames arrive at the far end, in the private namespace; without it, at the near end.
+ * Steered they are where they arrive.
+ */
+static int open_collector(void *arg)
+{
+	struct wgx_daemon *d = arg;
+	struct wgx_collector *c = &d->collector;
+	bool far = d->features->redirect_peer;
+	int err;
+
+	err = wgx_xsk_create(far ? c->link.far_name : c->link.name, 0, OPEN_RING, false,
+			     wgx_features_superframes(d->features), &c->xsk);
+	if (err)
+		return err;
+	err = wgx_steer_set_xsk(c->steer, 0, c->xsk->fd);
+	if (err)
+		return err;
+	return wgx_steer_attach(c->steer, far ? c->link.far_ifindex : c->link.ifindex);
+}
+
+static void free_collector(struct wgx_daemon *d)
+{
+	struct wgx_collector *c = &d->collector;
+
+	wgx_steer_free(c->steer);
+	wgx_xsk_destroy(c->xsk);
+	if (c->link.ifindex)
+		(void)wgx_link_delete(c->link.ifindex);
+	*c = (struct wgx_collector){ 0 };
+}
+
+static int make_collector(struct wgx_daemon *d)
+{
+	struct wgx_collector *c = &d->collector;
+	int err;
+
+	if (c->there)
+		return 0;
+	err = wgx_steer_load(d->features, &c->steer);
+	if (!err)
+		err = wgx_link_collector_create(d->ns, &c->link);
+	if (!err)
+		err = d->features->redirect_peer ? wgx_netns_call(d->ns, open_collector, d) :
+						   open_collector(d);
+	if (!err)
+		err = set_collector(d, (uint32_t)c->link.ifindex);
+	if (err)
+		free_collector(d);
+	else
+		c->there = true;
+	return err;
+}
+
+static bool collector_needed(struct wgx_daemon *d)
+{
+	struct wgx_attached *a;
+
+	cds_list_for_each_entry(a, &d->attached, all)
+		if (a->mode == WGX_INGRESS_TC)
+			return true;
+	return false;
+}
+
+/* After a device went: the collector too, if it was the last; but first from the worker's set. */
+static void drop_unneeded_collector(struct wgx_daemon *d)
+{
+	if (!d->collector.there || collector_needed(d))
+		return;
+	(void)set_collector(d, 0);
+	d->collector.there = false;
+	if (wgx_ports_update(d))
+		d->collector.there = true; /* no memory: it stays, unused */
+	else
+		free_collector(d);
+}
+
+/* ---- one device ---- */
+
+static void free_xsks(struct wgx_attached *a)
+{
+	for (unsigned int i = 0; i < a->n_xsks; i++)
+		wgx_xsk_destroy(a->xsks[i]);
+	free(a->xsks);
+	a->xsks = NULL;
+	a->n_xsks = 0;
+}
+
+/* A socket on each of the device's queues: what comes in on one without would pass to the UDP socket. */
+static int open_xsks(struct wgx_daemon *d, struct wgx_attached *a, unsigned int queues)
+{
+	bool multi = wgx_features_superframes(d->features);
+	int err = 0;
+
+	if (queues > QUEUES_MAX)
+		queues = QUEUES_MAX;
+	a->xsks = calloc(queues, sizeof(struct wgx_xsk *));
+	if (!a->xsks)
+		return -ENOMEM;
+	for (unsigned int q = 0; q < queues && !err; q++) {
+		err = wgx_xsk_create(a->name, q, OPEN_RING, false, multi, &a->xsks[q]);
+		if (err == -EINVAL && q)
+			return 0; /* queues that the device could have, but has not */
+		if (err)
+			break;
+		a->n_xsks++;
+		err = wgx_ingress_set_xsk(a->attachment, q, a->xsks[q]->fd);
+	}
+	return err;
+}
+
+static int attach_xdp(struct wgx_daemon *d, struct wgx_attached *a,
+		      const struct wgx_link_info *info, char *error, size_t size)
+{
+	int err = wgx_ingress_attach(d->ingress, a->ifindex, a->mode, error, size, &a->attachment);
+
+	if (err)
+		return err;
+	err = open_xsks(d, a, info->n_rx_queues ? info->n_rx_queues : 1);
+	if (err) {
+		wgx_ingress_detach(a->attachment);
+		a->attachment = NULL;
+		free_xsks(a);
+	}
+	return err;
+}
+
+static int attach_mode(struct wgx_daemon *d, struct wgx_attached *a,
+		       const struct wgx_link_info *info, char *error, size_t size)
+{
+	int err;
+
+	if (a->mode != WGX_INGRESS_TC)
+		return attach_xdp(d, a, info, error, size);
+	err = make_collector(d);
+	if (err)
+		return err;
+	return wgx_ingress_attach(d->ingress, a->ifindex, a->mode, error, size, &a->attachment);
+}
+
+static struct wgx_attached *find_attached(struct wgx_daemon *d, const char *device)
+{
+	struct wgx_attached *a;
+
+	cds_list_for_each_entry(a, &d->attached, all)
+		if (!strcmp(a->name, device))
+			return a;
+	return NULL;
+}
+
+static int check_device(struct wgx_daemon *d, const char *device, struct wgx_link_info *info,
+			char *error, size_t size)
+{
+	int err = wgx_link_query(device, info);
+
+	if (err) {
+		snprintf(error, size, "%s: no such device in this network namespace", device);
+		return err;
+	}
+	if (find_attached(d, device)) {
+		snprintf(error, size, "%s: attached already; detach it first: wgx detach %s",
+			 device, device);
+		return -EALREADY;
+	}
+	if (info->flags & IFF_LOOPBACK || !wgx_link_is_ethernet(info)) {
+		snprintf(error, size,
+			 "%s: not an Ethernet device; its packets go by the UDP socket", device);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int find_modes(const char *name, size_t *ret_first, size_t *ret_end, char *error,
+		      size_t size)
+{
+	*ret_first = 0;
+	*ret_end = N_MODES;
+	if (!strcmp(name, "auto"))
+		return 0;
+	for (size_t i = 0; i < N_MODES; i++)
+		if (!strcmp(modes[i].name, name)) {
+			*ret_first = i;
+			*ret_end = i + 1;
+			return 0;
+		}
+	snprintf(error, size, "%s: unknown mode (auto, tcx, native, generic)", name);
+	return -EINVAL;
+}
+
+static struct wgx_attached *try_modes(struct wgx_daemon *d, const struct wgx_link_info *info,
+				      size_t first, size_t end, char *error, size_t size,
+				      int *ret_err)
+{
+	struct wgx_attached *a = calloc(1, sizeof(*a));
+	bool one = end - first == 1;
+
+	*ret_err = a ? -EOPNOTSUPP : -ENOMEM;
+	for (size_t i = first; a && i < end; i++) {
+		if (!one && !modes[i].automatic)
+			continue;
+		snprintf(a->name, sizeof(a->name), "%s", info->name);
+		a->ifindex = info->ifindex;
+		a->mode = modes[i].mode;
+		error[0] = 0;
+		*ret_err = attach_mode(d, a, info, error, size);
+		if (!*ret_err)
+			return a;
+		if (!error[0])
+			snprintf(error, size, "%s: mode %s: %s", info->name, modes[i].name,
+				 strerror(-*ret_err));
+	}
+	free(a);
+	return NULL;
+}
+
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, const char **ret_mode,
+	       char *error, size_t size)
+{
+	struct wgx_link_info info;
+	struct wgx_attached *a;
+	size_t first, end;
+	int err;
+
+	snprintf(error, size, "%s: no memory", device);
+	err = check_device(d, device, &info, error, size);
+	if (!err)
+		err = find_modes(mode, &first, &end, error, size);
+	if (!err)
+		err = wgx_ingress_ready(d);
+	if (err)
+		return err;
+	a = try_modes(d, &info, first, end, error, size, &err);
+	if (!a) {
+		drop_unneeded_collector(d);
+		return err;
+	}
+	cds_list_add_tail(&a->all, &d->attached);
+	err = wgx_ports_update(d);
+	if (err) {
+		snprintf(error, size, "%s: no memory", device);
+		wgx_attached_free(d, a);
+		return err;
+	}
+	*ret_mode = wgx_attached_mode(a);
+	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s", device, *ret_mode);
+	return 0;
+}
+
+void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	wgx_ingress_detach(a->attachment);
+	cds_list_del(&a->all);
+	if (a->n_xsks && wgx_ports_update(d)) {
+		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", a->name);
+		return;
+	}
+	free_xsks(a);
+	free(a);
+	drop_unneeded_collector(d);
+}
+
+int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size)
+{
+	struct wgx_attached *a = find_attached(d, device);
+
+	if (!a) {
+		snprintf(error, size, "%s: not attached", device);
+		return -ENOENT;
+	}
+	wgx_attached_free(d, a);
+	wgx_log(WGX_LOG_INFO, "%s: detached", device);
+	return 0;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* The control socket: one JSON object a line, from ctl/cli. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/show.h"
+#include "daemon/socket.h"
+#include "daemon/state.h"
+
+#define REQUEST_MAX 65536
+#define CLIENTS_MAX 64
+
+struct wgx_control_client {
+	struct cds_list_head all;
+	struct wgx_event event;
+	struct wgx_daemon *daemon;
+	struct wgx_served *waits_for; /* wgx -f: deleted when the client goes, and the other way round */
+	char *in;
+	size_t in_len;
+	char *out; /* an answer being sent */
+	size_t out_len, out_at;
+};
+
+static void free_client(struct wgx_control_client *c)
+{
+	if (c->waits_for) {
+		c->waits_for->waiting = NULL;
+		c->waits_for->doomed = true;
+	}
+	cds_list_del(&c->all);
+	wgx_event_close(c->daemon->epoll_fd, &c->event);
+	free(c->in);
+	free(c->out);
+	free(c);
+}
+
+void wgx_control_gone(struct wgx_control_client *c)
+{
+	c->waits_for = NULL;
+	free_client(c);
+}
+
+/* ---- requests ---- */
+
+static json_t *refuse(int err, const char *error)
+{
+	return json_pack("{s:b, s:s, s:i}", "ok", 0, "error", error, "errno", -err);
+}
+
+static json_t *do_create(struct wgx_control_client *c, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "interface"));
+	char error[256];
+	int err;
+
+	if (!name)
+		return refuse(-EINVAL, "create: no interface named");
+	err = wgx_served_create(c->daemon, name, error, sizeof(error));
+	if (err)
+		return refuse(err, error);
+	if (json_is_true(json_object_get(request, "wait"))) {
+		c->waits_for = wgx_served_find(c->daemon, name);
+		c->waits_for->waiting = c;
+	}
+	return json_pack("{s:b}", "ok", 1);
+}
+
+static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
+{
+	const char *device = json_string_value(json_object_get(request, "device"));
+	const char *mode = json_string_value(json_object_get(request, "mode"));
+	const char *used;
+	char error[512];
+	int err;
+
+	if (!device)
+		return refuse(-EINVAL, "attach: no device named");
+	err = wgx_attach(c->daemon, device, mode ? mode : "auto", &used, error, sizeof(error));
+	return err ? refuse(err, error) : json_pack("{s:b, s:s}", "ok", 1, "mode", used);
+}
+
+static json_t *do_detach(struct wgx_control_client *c, const json_t *request)
+{
+	const char *device = json_string_value(json_object_get(request, "device"));
+	char error[256];
+	int err;
+
+	if (!device)
+		return refuse(-EINVAL, "detach: no device named");
+	err = wgx_detach(c->daemon, device, error, sizeof(error));
+	return err ? refuse(err, error) : json_pack("{s:b}", "ok", 1);
+}
+
+static json_t *do_show(struct wgx_control_client *c, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "interface"));
+	json_t *o = wgx_show(c->daemon, name);
+	char error[128];
+
+	if (!o) {
+		snprintf(error, sizeof(error), "%s: no such wgx interface in this network namespace",
+			 name ? name : "");
+		return refuse(-ENODEV, error);
+	}
+	json_object_set_new(o, "ok", json_true());
+	return o;
+}
+
+static const struct {
+	const char *name;
+	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
+} commands[] = {
+	{ "create", do_create },
+	{ "attach", do_attach },
+	{ "detach", do_detach },
+	{ "show", do_show },
+};
+
+static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)
+{
+	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL), *reply = NULL;
+	const char *cmd = json_string_value(json_object_get(request, "cmd"));
+
+	for (size_t i = 0; cmd && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(cmd, commands[i].name))
+			reply = commands[i].run(c, request);
+	if (!reply)
+		reply = refuse(-EINVAL, cmd ? "unknown command" : "malformed request");
+	json_decref(request);
+	return reply;
+}
+
+/* ---- the socket ---- */
+
+static int send_more(struct wgx_control_client *c)
+{
+	while (c->out && c->out_at < c->out_len) {
+		ssize_t n = send(c->event.fd, c->out + c->out_at, c->out_len - c->out_at,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN) {
+			wgx_event_want(c->daemon->epoll_fd, &c->event, EPOLLIN | EPOLLOUT);
+			return 0;
+		}
+		if (n < 0)
+			return -errno;
+		c->out_at += (size_t)n;
+	}
+	free(c->out);
+	c->out = NULL;
+	wgx_event_want(c->daemon->epoll_fd, &c->event, EPOLLIN);
+	return 0;
+}
+
+static int handle_line(struct wgx_control_client *c, size_t len)
+{
+	json_t *reply = answer(c, c->in, len);
+	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+
+	json_decref(reply);
+	memmove(c->in, c->in + len + 1, c->in_len - len - 1);
+	c->in_len -= len + 1;
+	if (!text)
+		return -ENOMEM;
+	c->out_len = strlen(text);
+	c->out = realloc(text, c->out_len + 1);
+	if (!c->out) {
+		free(text);
+		return -ENOMEM;
+	}
+	c->out[c->out_len++] = '\n';
+	c->out_at = 0;
+	return send_more(c);
+}
+
+static int read_more(struct wgx_control_client *c)
+{
+	ssize_t n = recv(c->event.fd, c->in + c->in_len, REQUEST_MAX - c->in_len, MSG_DONTWAIT);
+	char *newline;
+	int err = 0;
+
+	if (n == 0)
+		return -EPIPE;
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	c->in_len += (size_t)n;
+	/* one answer at a time: a client that does not read does not get to ask more */
+	while (!err && !c->out && (newline = memchr(c->in, '\n', c->in_len)))
+		err = handle_line(c, (size_t)(newline - c->in));
+	return c->in_len == REQUEST_MAX ? -EMSGSIZE : err;
+}
+
+static void client_ready(struct wgx_event *e, uint32_t events)
+{
+	struct wgx_control_client *c = e->arg;
+	int err = events & EPOLLOUT ? send_more(c) : 0;
+
+	if (!err && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		err = read_more(c);
+	if (err)
+		free_client(c);
+}
+
+static void listener_ready(struct wgx_event *e, uint32_t events)
+{
+	struct wgx_daemon *d = e->arg;
+	int fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct wgx_control_client *c;
+	unsigned int n = 0;
+
+	if (fd < 0)
+		return;
+	cds_list_for_each_entry(c, &d->control_clients, all)
+		n++;
+	c = n < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	if (!c || !(c->in = malloc(REQUEST_MAX))) {
+		free(c);
+		close(fd);
+		return;
+	}
+	c->daemon = d;
+	cds_list_add_tail(&c->all, &d->control_clients);
+	if (wgx_event_add(d->epoll_fd, &c->event, fd, client_ready, c)) {
+		close(fd);
+		free_client(c);
+	}
+}
+
+int wgx_control_start(struct wgx_daemon *d)
+{
+	char path[128];
+	int fd, err = wgx_control_path(path, sizeof(path));
+
+	if (err)
+		return err;
+	fd = wgx_socket_listen(WGX_RUN_DIR, path);
+	if (fd < 0)
+		return fd;
+	err = wgx_event_add(d->epoll_fd, &d->control_listener, fd, listener_ready, d);
+	if (err)
+		close(fd);
+	return err;
+}
+
+void wgx_control_stop(struct wgx_daemon *d)
+{
+	struct wgx_control_client *c, *next;
+	char path[128];
+
+	cds_list_for_each_entry_safe(c, next, &d->control_clients, all)
+		free_client(c);
+	if (d->control_listener.fd < 0)
+		return;
+	wgx_event_close(d->epoll_fd, &d->control_listener);
+	if (!wgx_control_path(path, sizeof(path)))
+		unlink(path);
+}

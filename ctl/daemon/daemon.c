@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include "daemon/log.h"
+#include "daemon/privileges.h"
+#include "daemon/state.h"
+
+int wgx_control_path(char *path, size_t size)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/net", &st))
+		return -errno;
+	snprintf(path, size, WGX_RUN_DIR "/%llu.sock", (unsigned long long)st.st_ino);
+	return 0;
+}
+
+/* ---- starting ---- */
+
+static void roamed(void *arg, struct wgx_peer *peer)
+{
+	struct wgx_daemon *d = arg;
+
+	atomic_store(&peer->roamed, true);
+	wgx_protocol_wake(&d->protocol, peer);
+}
+
+static void signal_ready(struct wgx_event *e, uint32_t events)
+{
+	struct wgx_daemon *d = e->arg;
+	struct signalfd_siginfo info;
+
+	if (read(e->fd, &info, sizeof(info)) == sizeof(info))
+		d->stopping = true;
+}
+
+static int start_signals(struct wgx_daemon *d)
+{
+	sigset_t set;
+	int fd, err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	err = wgx_event_add(d->epoll_fd, &d->signals, fd, signal_ready, d);
+	if (err)
+		close(fd);
+	return err;
+}
+
+static int make_run_dirs(void)
+{
+	if (mkdir(WGX_RUN_DIR, 0700) && errno != EEXIST)
+		return -errno;
+	return mkdir(WGX_UAPI_DIR, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+static void raise_limits(void)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	const struct rlimit files = { 65536, 65536 };
+
+	/* keys are locked; before Linux 5.11 BPF maps count as locked memory too */
+	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	/* secrets pass through the stacks, which no madvise can leave out of a core dump */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+static int start_threads(struct wgx_daemon *d)
+{
+	int err = wgx_index_create(&d->index);
+
+	if (err)
+		return err;
+	err = wgx_protocol_start(&d->protocol, d);
+	if (err)
+		return err;
+	d->open_env = (struct wgx_open_env){ .index = d->index,
+					     .handshakes = &d->protocol.handshakes,
+					     .roamed = roamed,
+					     .arg = d };
+	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_none);
+	if (err)
+		return err;
+	return wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, wgx_privileges_none);
+}
+
+static void init(struct wgx_daemon *d)
+{
+	*d = (struct wgx_daemon){ .epoll_fd = -1 };
+	d->protocol.wake_fd = d->protocol.timer_fd = -1;
+	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
+		d->signals.fd = -1;
+	CDS_INIT_LIST_HEAD(&d->ifaces);
+	CDS_INIT_LIST_HEAD(&d->attached);
+	CDS_INIT_LIST_HEAD(&d->control_clients);
+	pthread_mutex_init(&d->ifaces_lock, NULL);
+}
+
+struct step {
+	const char *what;
+	int (*run)(struct wgx_daemon *d);
+};
+
+static int step_epoll(struct wgx_daemon *d)
+{
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return d->epoll_fd < 0 ? -errno : 0;
+}
+
+static int step_netns(struct wgx_daemon *d)
+{
+	return wgx_netns_open(WGX_RUN_DIR, &d->ns);
+}
+
+static int step_features(struct wgx_daemon *d)
+{
+	d->features = wgx_features_get();
+	return 0;
+}
+
+/* In this order: the holder is forked before there are threads and secrets. */
+static const struct step steps[] = {
+	{ "event loop", step_epoll },
+	{ "private network namespace (CAP_SYS_ADMIN)", step_netns },
+	{ "kernel features", step_features },
+	{ "signals", start_signals },
+	{ "threads", start_threads },
+	{ "loading BPF programs", wgx_ingress_ready },
+	{ "netlink", wgx_netlink_start },
+	{ "watching " WGX_UAPI_DIR, wgx_uapi_watch_start },
+	{ "control socket in " WGX_RUN_DIR, wgx_control_start },
+};
+
+static int start(struct wgx_daemon *d, char *error, size_t size)
+{
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int err = steps[i].run(d);
+
+		if (!err)
+			continue;
+		if (err == -EPERM || err == -EACCES)
+			snprintf(error, size, "%s: not permitted; wgx needs root", steps[i].what);
+		else
+			snprintf(error, size, "%s: %s", steps[i].what, strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
+/* ---- ending ---- */
+
+static void finish(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next_a;
+	struct wgx_served *s, *next_s;
+
+	wgx_control_stop(d);
+	wgx_uapi_watch_stop(d);
+	cds_list_for_each_entry_safe(a, next_a, &d->attached, all)
+		wgx_attached_free(d, a);
+	cds_list_for_each_entry_safe(s, next_s, &d->ifaces, all)
+		wgx_served_delete(s);
+	wgx_worker_stop(&d->opener);
+	wgx_worker_stop(&d->sealer);
+	wgx_protocol_stop(&d->protocol);
+	wgx_rcu_barrier();
+	wgx_index_destroy(d->index);
+	wgx_ingress_free(d->ingress);
+	wgx_netlink_stop(d);
+	/* nothing is left behind: the next daemon makes its own */
+	wgx_netns_close(d->ns, true);
+	wgx_event_close(d->epoll_fd, &d->signals);
+	if (d->epoll_fd >= 0)
+		close(d->epoll_fd);
+}
+
+/* ---- running ---- */
+
+static void delete_doomed(struct wgx_daemon *d)
+{
+	struct wgx_served *s, *next;
+
+	cds_list_for_each_entry_safe(s, next, &d->ifaces, all)
+		if (s->doomed)
+			wgx_served_delete(s);
+}
+
+static void loop(struct wgx_daemon *d)
+{
+	while (!d->stopping && !cds_list_empty(&d->ifaces)) {
+		struct epoll_event ev;
+		int n;
+
+		/* one at a time: what one handler frees, the next event may have meant */
+		wgx_rcu_offline();
+		n = epoll_wait(d->epoll_fd, &ev, 1, -1);
+		wgx_rcu_online();
+		if (n == 1) {
+			struct wgx_event *e = ev.data.ptr;
+
+			e->ready(e, ev.events);
+		}
+		delete_doomed(d);
+	}
+}
+
+static void report(int ready_fd, const char *error)
+{
+	const char *text = error ? error : "";
+	size_t len = error ? strlen(error) : 1;
+
+	if (ready_fd < 0) {
+		if (error)
+			wgx_log(WGX_LOG_ERR, "%s", error);
+		return;
+	}
+	if (write(ready_fd, text, len) < 0)
+		wgx_log(WGX_LOG_DEBUG, "nobody waits for us to be ready");
+	close(ready_fd);
+}
+
+static int run(struct wgx_daemon *d, const char *name, int ready_fd)
+{
+	char error[512] = "";
+	int err;
+
+	err = make_run_dirs();
+	if (err)
+		snprintf(error, sizeof(error), WGX_RUN_DIR ": %s", strerror(-err));
+	if (!err)
+		err = start(d, error, sizeof(error));
+	if (!err)
+		err = wgx_served_create(d, name, error, sizeof(error));
+	if (!err)
+		err = wgx_privileges_drop(d->ns, error, sizeof(error));
+	report(ready_fd, err ? error : NULL);
+	if (!err)
+		loop(d);
+	finish(d);
+	return err ? 1 : 0;
+}
+
+int wgx_daemon_run(const char *name, int ready_fd)
+{
+	static struct wgx_daemon d;
+	int status;
+
+	if (sodium_init() < 0) {
+		report(ready_fd, "libsodium cannot start");
+		return 1;
+	}
+	init(&d);
+	raise_limits();
+	wgx_rcu_register();
+	status = run(&d, name, ready_fd);
+	wgx_rcu_unregister();
+	return status;
+}

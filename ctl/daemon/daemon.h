@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon: all wgx interfaces of one network namespace. */
+#ifndef WGX_DAEMON_DAEMON_H
+#define WGX_DAEMON_DAEMON_H
+
+#include <stddef.h>
+
+#define WGX_RUN_DIR "/run/wgx"
+#define WGX_UAPI_DIR "/run/wireguard"
+
+/** wgx_control_path() - the control socket of the caller's network namespace: /run/wgx/<inode>.sock */
+int wgx_control_path(char *path, size_t size);
+
+/**
+ * wgx_daemon_run() - be the daemon, beginning with the interface @name, until the last one is gone
+ * @ready_fd: when @name answers on its UAPI socket, one byte 0 is written there and it is closed; when
+ *	it cannot be made, the error text is written instead. -1: errors go to the log.
+ *
+ * The caller has forked and detached already if it wants to. Return: exit status.
+ */
+int wgx_daemon_run(const char *name, int ready_fd);
+
+#endif

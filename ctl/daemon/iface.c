@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* One interface: made of a veth pair, two BPF programs, a ring, sockets and a model; and taken apart. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wgx/bpf_abi.h>
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/state.h"
+#include "net/bpffs.h"
+#include "path/inject.h"
+#include "path/staged.h"
+
+/* Chunks of 4 KB: a ring that fits a cache is faster than a longer one (1024 against 4096: measured). */
+#define SEAL_RING 1024
+/* Descriptors on their way at most: 24 superframes. A ring of 1024 never overflows by them. */
+#define CREDIT_LIMIT 448
+#define CREDIT_ALPHA 8
+/* ICMP unreachable, as many as the kernel sends in all by default (icmp_msgs_per_sec, _burst) */
+#define ICMP_RATE 1000
+#define ICMP_BURST 50
+#define TOS_HANDSHAKE 0x88 /* AF41 (P-DT-7) */
+
+/* ---- what the model asks for: struct wgx_device_ops ---- */
+
+static struct wgx_served *served_of(struct wgx_device *dev)
+{
+	return dev->env;
+}
+
+static int op_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port)
+{
+	struct wgx_served *s = served_of(dev);
+	struct wgx_bind *old = s->path.bind, *new;
+	int err;
+
+	/* the same port cannot be bound twice: only the mark can have changed */
+	if (old && port && port == old->port) {
+		*ret_port = port;
+		return wgx_bind_set_mark(old, fwmark);
+	}
+	err = wgx_bind_open(port, fwmark, &new);
+	if (err)
+		return err;
+	wgx_publish(s->path.bind, new);
+	err = wgx_ports_update(s->daemon);
+	if (err) {
+		wgx_publish(s->path.bind, old);
+		wgx_rcu_synchronize();
+		wgx_bind_close(new);
+		return err;
+	}
+	wgx_mirror_port(s, old ? old->port : 0, new->port);
+	wgx_bind_close(old);
+	*ret_port = new->port;
+	return 0;
+}
+
+static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, const void *msg,
+			      size_t len)
+{
+	const struct wgx_bind *b = wgx_read(served_of(dev)->path.bind);
+	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
+	struct wgx_endpoint to;
+	int err;
+
+	wgx_endpoint_read(&peer->endpoint, &to);
+	if (!b || to.addr.sa.sa_family == AF_UNSPEC)
+		return;
+	err = wgx_bind_send(b, &to, TOS_HANDSHAKE, &iov, 1, 0);
+	if (err) { /* the source may have gone (P-DT-10) */
+		wgx_endpoint_clear_source(&peer->endpoint);
+		wgx_endpoint_read(&peer->endpoint, &to);
+		err = wgx_bind_send(b, &to, TOS_HANDSHAKE, &iov, 1, 0);
+	}
+	if (!err)
+		atomic_fetch_add_explicit(&peer->tx_bytes, len, memory_order_relaxed);
+	else
+		wgx_log(WGX_LOG_DEBUG, "%s: handshake message not sent: %s", dev->name,
+			strerror(-err));
+}
+
+static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to, const void *msg,
+			  size_t len)
+{
+	const struct wgx_bind *b = wgx_read(served_of(dev)->path.bind);
+	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
+
+	if (b)
+		(void)wgx_bind_send(b, to, TOS_HANDSHAKE, &iov, 1, 0);
+}
+
+static void op_seal_command(struct wgx_device *dev, struct wgx_peer *peer, uint32_t commands)
+{
+	wgx_seal_command(&served_of(dev)->daemon->sealer, peer, commands);
+}
+
+static void op_wake(struct wgx_device *dev, struct wgx_peer *peer)
+{
+	wgx_protocol_wake(&served_of(dev)->daemon->protocol, peer);
+}
+
+static const struct wgx_device_ops device_ops = {
+	.rebind = op_rebind,
+	.send_handshake = op_send_handshake,
+	.send_reply = op_send_reply,
+	.seal_command = op_seal_command,
+	.wake = op_wake,
+	.free_staged = wgx_staged_free,
+	.mirror_prefix = wgx_mirror_prefix,
+	.mirror_peer = wgx_mirror_peer,
+	.mirror_receiver = wgx_mirror_receiver,
+};
+
+/* ---- making one ---- */
+
+/* On the private namespace's thread: the far end's ring, program and sockets. */
+static int open_far_end(void *arg)
+{
+	struct wgx_served *s = arg;
+	int err;
+
+	err = wgx_xsk_create(s->link.far_name, 0, SEAL_RING, false, s->superframes, &s->path.xsk);
+	if (err)
+		return err;
+	err = wgx_steer_set_xsk(s->steer, 0, s->path.xsk->fd);
+	if (err)
+		return err;
+	err = wgx_steer_attach(s->steer, s->link.far_ifindex);
+	if (err)
+		return err;
+	s->path.inject_fd = wgx_inject_open(s->link.far_ifindex);
+	if (s->path.inject_fd < 0)
+		return s->path.inject_fd;
+	s->path.icmp_fd = wgx_inject_open(s->link.far_ifindex);
+	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
+}
+
+static int load_programs(struct wgx_served *s)
+{
+	const struct wgx_features *f = s->daemon->features;
+	const struct wgx_bpf_config config = {
+		.credit_limit = CREDIT_LIMIT,
+		.credit_alpha = CREDIT_ALPHA,
+	};
+	const uint32_t zero = 0;
+	int err;
+
+	err = wgx_egress_load(f, &s->egress);
+	if (err)
+		return err;
+	if (bpf_map_update_elem(wgx_egress_maps(s->egress)->config, &zero, &config, BPF_ANY))
+		return -errno;
+	err = wgx_credit_open(&s->path.credit, wgx_egress_maps(s->egress)->credit);
+	if (err)
+		return err;
+	return wgx_steer_load(f, &s->steer);
+}
+
+static int pin_maps(struct wgx_served *s)
+{
+	const struct wgx_egress_maps *e = wgx_egress_maps(s->egress);
+	const struct wgx_ingress_maps *i = wgx_ingress_maps(s->daemon->ingress);
+	const struct {
+		const char *name;
+		int fd;
+	} pins[] = {
+		{ "allowed_ips4", e->allowed_ips4 },
+		{ "allowed_ips6", e->allowed_ips6 },
+		{ "peers", e->peers },
+		{ "peer_stats", e->peer_stats },
+		{ "credit", e->credit },
+		{ "config", e->config },
+		{ "drops", e->drops },
+		{ "counters", e->counters },
+		{ "xsks", wgx_steer_maps(s->steer)->xsks },
+		/* of the whole namespace, the same in each interface's directory */
+		{ "receivers", i->receivers },
+		{ "ports", i->ports },
+		{ "locals", i->locals },
+		{ "ingress_drops", i->drops },
+		{ "ingress_counters", i->counters },
+	};
+	int err = wgx_bpffs_make(s->link.name);
+
+	for (size_t n = 0; !err && n < sizeof(pins) / sizeof(pins[0]); n++)
+		err = wgx_bpffs_pin(s->link.name, pins[n].name, pins[n].fd);
+	return err;
+}
+
+static void remove_peers(struct wgx_device *dev)
+{
+	struct wgx_peer *peer, *next;
+
+	pthread_mutex_lock(&dev->lock);
+	cds_list_for_each_entry_safe(peer, next, &dev->peers, all)
+		wgx_peer_remove(peer);
+	pthread_mutex_unlock(&dev->lock);
+	wgx_rcu_synchronize(); /* a worker that found a peer alive has let go of it and of us */
+}
+
+static void free_served(struct wgx_served *s)
+{
+	remove_peers(s->path.dev);
+	if (s->egress)
+		wgx_egress_detach(s->egress);
+	wgx_steer_free(s->steer);
+	wgx_xsk_destroy(s->path.xsk);
+	if (s->path.inject_fd >= 0)
+		close(s->path.inject_fd);
+	if (s->path.icmp_fd >= 0)
+		close(s->path.icmp_fd);
+	wgx_device_destroy(s->path.dev); /* still writes to egress's maps */
+	wgx_bind_close(s->path.bind);
+	wgx_credit_close(&s->path.credit);
+	wgx_egress_free(s->egress);
+	free(s->path.coalescer);
+	free(s);
+}
+
+static struct wgx_served *alloc_served(struct wgx_daemon *d, const char *name)
+{
+	struct wgx_served *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->daemon = d;
+	s->superframes = wgx_features_superframes(d->features);
+	s->path.inject_fd = s->path.icmp_fd = -1;
+	wgx_icmp_limit_init(&s->path.icmp_limit, ICMP_RATE, ICMP_BURST, wgx_now().boot);
+	s->uapi_listener.fd = -1;
+	CDS_INIT_LIST_HEAD(&s->uapi_clients);
+	s->path.coalescer = calloc(1, sizeof(*s->path.coalescer));
+	if (!s->path.coalescer ||
+	    wgx_device_create(name, d->next_id++, d->index, &device_ops, s, &s->path.dev)) {
+		free(s->path.coalescer);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct wgx_served *wgx_served_find(struct wgx_daemon *d, const char *name)
+{
+	struct wgx_served *s;
+
+	cds_list_for_each_entry(s, &d->ifaces, all)
+		if (!s->doomed && !strcmp(s->link.name, name))
+			return s;
+	return NULL;
+}
+
+static int explain(char *error, size_t size, int err, const char *name, const char *what)
+{
+	if (err == -EEXIST)
+		snprintf(error, size, "%s: the name is taken by another interface", name);
+	else if (err == -EPERM)
+		snprintf(error, size,
+			 "%s: %s: not permitted (needs root with CAP_NET_ADMIN, CAP_NET_RAW, "
+			 "CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN)",
+			 name, what);
+	else
+		snprintf(error, size, "%s: %s: %s", name, what, strerror(-err));
+	return err;
+}
+
+static void enlist(struct wgx_daemon *d, struct wgx_served *s)
+{
+	pthread_mutex_lock(&d->ifaces_lock);
+	cds_list_add_tail(&s->all, &d->ifaces);
+	pthread_mutex_unlock(&d->ifaces_lock);
+}
+
+static void delist(struct wgx_daemon *d, struct wgx_served *s)
+{
+	pthread_mutex_lock(&d->ifaces_lock);
+	cds_list_del(&s->all);
+	pthread_mutex_unlock(&d->ifaces_lock);
+}
+
+int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_t size)
+{
+	struct wgx_link_options options = { 0 };
+	const char *what = "memory";
+	struct wgx_served *s;
+	int err;
+
+	if (wgx_served_find(d, name))
+		return explain(error, size, -EEXIST, name, "");
+	s = alloc_served(d, name);
+	if (!s)
+		return explain(error, size, -ENOMEM, name, what);
+	what = "loading BPF programs";
+	err = load_programs(s);
+	if (err)
+		goto free_s;
+	what = "making the interface";
+	options.superframes = s->superframes;
+	err = wgx_link_create(d->ns, name, &options, &s->link);
+	if (err)
+		goto free_s;
+	memcpy(s->path.mac, s->link.mac, sizeof(s->path.mac));
+	wgx_coalesce_init(s->path.coalescer, s->link.mac, d->features->uso);
+	what = "AF_XDP on its far end";
+	err = wgx_netns_call(d->ns, open_far_end, s);
+	if (err)
+		goto delete_link;
+	what = "attaching to its egress";
+	err = wgx_egress_attach(s->egress, s->link.ifindex);
+	if (err)
+		goto delete_link;
+	what = "pinning maps in " WGX_BPFFS_DIR;
+	err = pin_maps(s);
+	if (err)
+		goto unpin;
+	enlist(d, s);
+	what = "memory";
+	err = wgx_ports_update(d);
+	if (err)
+		goto unlist;
+	what = "listening in " WGX_UAPI_DIR;
+	err = wgx_uapi_listen(s);
+	if (err)
+		goto unserve;
+	wgx_log(WGX_LOG_INFO, "%s: %s, %s", name, s->link.adopted ? "taken over" : "created",
+		s->superframes ? "superframes" : "one packet a frame");
+	return 0;
+unserve:
+unlist:
+	delist(d, s);
+	(void)wgx_ports_update(d);
+unpin:
+	wgx_bpffs_remove(name);
+delete_link:
+	if (!s->link.adopted)
+		wgx_link_delete(s->link.ifindex);
+free_s:
+	explain(error, size, err, name, what);
+	free_served(s);
+	return err;
+}
+
+void wgx_served_delete(struct wgx_served *s)
+{
+	struct wgx_daemon *d = s->daemon;
+
+	wgx_log(WGX_LOG_INFO, "%s: deleted", s->link.name);
+	wgx_uapi_unlisten(s);
+	delist(d, s);
+	/* from here on no handshake finds it; now no packet */
+	if (wgx_ports_update(d)) {
+		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", s->link.name);
+		return;
+	}
+	wgx_mirror_port(s, s->path.bind ? s->path.bind->port : 0, 0);
+	pthread_mutex_lock(&d->ifaces_lock); /* the protocol thread may hold a peer of it */
+	pthread_mutex_lock(&s->path.dev->lock);
+	wgx_device_down(s->path.dev);
+	pthread_mutex_unlock(&s->path.dev->lock);
+	pthread_mutex_unlock(&d->ifaces_lock);
+	wgx_bpffs_remove(s->link.name);
+	(void)wgx_link_delete(s->link.ifindex); /* it may be what was deleted */
+	if (s->waiting)
+		wgx_control_gone(s->waiting);
+	pthread_mutex_lock(&d->ifaces_lock);
+	free_served(s);
+	pthread_mutex_unlock(&d->ifaces_lock);
+}
+
+void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e)
+{
+	struct wgx_device *dev = s->path.dev;
+	bool up = e->flags & IFF_UP;
+	int err = 0;
+
+	atomic_store_explicit(&dev->mtu, e->mtu, memory_order_relaxed);
+	pthread_mutex_lock(&dev->lock);
+	if (up && !dev->up)
+		err = wgx_device_up(dev);
+	else if (!up && dev->up)
+		wgx_device_down(dev);
+	pthread_mutex_unlock(&dev->lock);
+	if (err)
+		wgx_log(WGX_LOG_ERR, "%s: UDP port %u: %s", dev->name, dev->listen_port,
+			strerror(-err));
+	else if (up)
+		wgx_log(WGX_LOG_DEBUG, "%s: up, port %u, mtu %u", dev->name, dev->listen_port,
+			e->mtu);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages for the person who runs wgx: stderr in the foreground, syslog in the background. */
+#ifndef WGX_DAEMON_LOG_H
+#define WGX_DAEMON_LOG_H
+
+#include <stdbool.h>
+
+enum wgx_log_level {
+	WGX_LOG_ERR,
+	WGX_LOG_WARN,
+	WGX_LOG_INFO,
+	WGX_LOG_DEBUG,
+};
+
+/** wgx_log_init() - @background: to syslog(3) instead of stderr; WGX_LOG=err|warn|info|debug sets the level */
+void wgx_log_init(bool background);
+/** wgx_log() - one line, no newline at the end; never a secret, never on the packet path */
+void wgx_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "net/netns.h"
+
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+static const unsigned int kept[] = {
+	CAP_NET_ADMIN, /* links, sockets' marks and buffers, attaching programs */
+	CAP_NET_RAW, /* AF_XDP, AF_PACKET */
+	CAP_BPF,
+	CAP_PERFMON, /* a program that reads the socket buffer */
+	CAP_IPC_LOCK, /* keys and UMEM */
+	CAP_NET_BROADCAST, /* events of interfaces in other namespaces */
+};
+
+/* Capabilities are a thread's own, and workers have nothing to do but send and receive. */
+static int drop_here(void *arg)
+{
+	const int *with_kept = arg;
+
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (size_t i = 0; *with_kept && i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]))
+			return -EINVAL;
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		return -EPERM;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
+}
+
+int wgx_privileges_none(void)
+{
+	int with_kept = 0;
+
+	return drop_here(&with_kept);
+}
+
+int wgx_privileges_drop(struct wgx_netns *ns, char *error, size_t size)
+{
+	int with_kept = 1, err;
+
+	err = wgx_netns_call(ns, drop_here, &with_kept);
+	if (!err)
+		err = drop_here(&with_kept);
+	if (err)
+		snprintf(error, size, "dropping privileges: %s", strerror(-err));
+	return err;
+}

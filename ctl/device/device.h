@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The model of one interface: identity, peers, allowed IPs. What the UAPI configures, what the protocol
+ * thread advances and what the workers read.
+ *
+ * @lock guards all that is written here. Workers take no lock: they reach peers through allowed IPs
+ * (wgx_device_route) and through receiver indices (wgx_index_find) under RCU.
+ */
+#ifndef WGX_DEVICE_DEVICE_H
+#define WGX_DEVICE_DEVICE_H
+
+#include <net/if.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <urcu/list.h>
+#include "device/endpoint.h"
+#include "device/index.h"
+#include "device/peerqueue.h"
+#include "device/rcu.h"
+#include "proto/allowedips.h"
+#include "proto/session.h"
+
+#define WGX_PEERS_MAX (1u << 20)
+
+struct wgx_device;
+struct wgx_staged; /* ctl/path/staged.h */
+
+/** enum wgx_seal_command - bits of wgx_peer.seal_commands, for the seal worker */
+enum wgx_seal_command {
+	WGX_SEAL_FLUSH = 1, /* send staged packets; none there: an empty keepalive */
+	WGX_SEAL_KEEPALIVE = 2, /* send an empty data packet */
+	WGX_SEAL_DROP = 4, /* drop staged packets */
+};
+
+/**
+ * struct wgx_peer - one peer of one interface, in locked memory
+ * Reference counted: the device's list holds one, each queue it stands in another.
+ */
+struct wgx_peer {
+	struct wgx_session session; /* under the device's lock, but for the workers' functions */
+	struct wgx_device *dev;
+	uint32_t id; /* key in the BPF maps; unique within the interface, the lowest free one */
+	_Atomic uint32_t refs;
+	_Atomic bool dead; /* removed: workers let it be */
+	uint16_t keepalive; /* seconds */
+	struct wgx_endpoint_cell endpoint;
+	_Atomic bool roamed; /* the open worker wrote it; the protocol thread tells BPF and people */
+	struct wgx_allowedips_owner allowed;
+	struct cds_list_head all; /* wgx_device.peers */
+	struct cds_lfht_node by_key;
+	struct rcu_head rcu;
+	_Atomic uint64_t tx_bytes, rx_bytes; /* of messages, headers included, as the Linux driver counts */
+	_Atomic uint64_t tx_packets, rx_packets;
+	/* the protocol thread's queue and heap */
+	struct wgx_peer_link protocol_link;
+	uint64_t deadline; /* boot ns; the protocol thread's own */
+	size_t heap_slot;
+	/* the seal worker's queue */
+	struct wgx_peer_link seal_link;
+	_Atomic uint32_t seal_commands;
+	struct wgx_staged *staged; /* the seal worker's own */
+};
+
+/** struct wgx_device_ops - what the model asks of sockets, workers and BPF maps; all under the lock but
+ * @wake; every one is set */
+struct wgx_device_ops {
+	/* new sockets for @port (0: any) and @fwmark; on success the old ones go and the port in use is
+	 * returned in @ret_port; on failure (-EADDRINUSE …) all stays as it was */
+	int (*rebind)(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port);
+	void (*send_handshake)(struct wgx_device *dev, struct wgx_peer *peer, const void *msg,
+			       size_t len);
+	void (*send_reply)(struct wgx_device *dev, const struct wgx_endpoint *to, const void *msg,
+			   size_t len);
+	void (*seal_command)(struct wgx_device *dev, struct wgx_peer *peer, uint32_t commands);
+	void (*wake)(struct wgx_device *dev, struct wgx_peer *peer); /* any thread */
+	/* the last reference went: free peer->staged (NULL or not); liburcu's thread */
+	void (*free_staged)(struct wgx_staged *staged);
+	/* copies of the model for BPF and for people; @peer NULL: gone */
+	void (*mirror_prefix)(struct wgx_device *dev, const struct wgx_prefix *prefix,
+			      const struct wgx_peer *peer);
+	void (*mirror_peer)(struct wgx_device *dev, const struct wgx_peer *peer, bool gone);
+	void (*mirror_receiver)(struct wgx_device *dev, uint32_t index, const struct wgx_peer *peer);
+};
+
+struct wgx_device {
+	char name[IFNAMSIZ];
+	uint32_t id; /* within the daemon */
+	pthread_mutex_t lock;
+	struct wgx_local *local; /* locked memory */
+	struct wgx_index *index; /* the daemon's */
+	struct wgx_allowedips allowed;
+	struct cds_list_head peers; /* in order of creation */
+	struct cds_lfht *by_key;
+	uint32_t n_peers;
+	uint16_t listen_port;
+	uint32_t fwmark;
+	bool up; /* link up: sockets open, timers run */
+	_Atomic uint32_t mtu; /* of wg0, bytes; kept by netlink */
+	const struct wgx_device_ops *ops;
+	void *env; /* the ops' own: struct wgx_iface of ctl/daemon */
+	/* private to device.c: free peer ids (a heap), the sockets' port and mark, the seed of by_key */
+	uint32_t *free_ids;
+	uint32_t n_free_ids, next_id;
+	bool bound;
+	uint16_t bound_port;
+	uint32_t bound_fwmark;
+	uint8_t hash_key[16];
+	_Atomic uint32_t refs; /* its own, and one for each peer that is not freed yet */
+};
+
+/** wgx_now() - both clocks */
+struct wgx_now wgx_now(void);
+
+/**
+ * wgx_device_create() - an interface with no key, no peers, port 0, link down
+ * @index, @ops and @env must outlive it. Return: 0, -ENOMEM.
+ */
+int wgx_device_create(const char *name, uint32_t id, struct wgx_index *index,
+		      const struct wgx_device_ops *ops, void *env, struct wgx_device **ret);
+/** wgx_device_destroy() - remove all peers and wipe; no worker may reach it any more. NULL is legal. */
+void wgx_device_destroy(struct wgx_device *dev);
+
+/* All below run under dev->lock, in a thread that is registered with RCU and online. */
+/** wgx_device_up() - open the sockets (ops->rebind) and start each peer's timers; 0 or rebind's error */
+int wgx_device_up(struct wgx_device *dev);
+/** wgx_device_down() - stop all sessions; sockets stay, but nothing is sent until the next up */
+void wgx_device_down(struct wgx_device *dev);
+/** wgx_device_set_private_key() - P-HS-8; all zero removes it; the same one again does nothing */
+void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
+int wgx_device_set_listen_port(struct wgx_device *dev, uint16_t port);
+int wgx_device_set_fwmark(struct wgx_device *dev, uint32_t fwmark);
+/** wgx_device_set_sockets() - both of these at once, with one rebind at most; none where nothing changes */
+int wgx_device_set_sockets(struct wgx_device *dev, uint16_t port, uint32_t fwmark);
+struct wgx_peer *wgx_device_find_peer(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
+/** wgx_peer_create() - -EEXIST, -ENOMEM, or -EADDRNOTAVAIL for our own public key (P-HS-8) */
+int wgx_peer_create(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN], struct wgx_peer **ret);
+void wgx_peer_remove(struct wgx_peer *peer);
+/** wgx_peer_add_prefix() - from whoever has it (P-UA-5). 0, -EINVAL, -ENOMEM. */
+int wgx_peer_add_prefix(struct wgx_peer *peer, const struct wgx_prefix *prefix);
+/** wgx_peer_remove_prefix() - 0, -EINVAL, or -ENOENT where this peer does not have it */
+int wgx_peer_remove_prefix(struct wgx_peer *peer, const struct wgx_prefix *prefix);
+void wgx_peer_remove_all_prefixes(struct wgx_peer *peer);
+/** wgx_peer_replace_begin() - those not added again before wgx_peer_replace_end() go then; abort: all stay */
+void wgx_peer_replace_begin(struct wgx_peer *peer, struct wgx_allowedips_owner *stale);
+void wgx_peer_replace_end(struct wgx_peer *peer, struct wgx_allowedips_owner *stale);
+void wgx_peer_replace_abort(struct wgx_peer *peer, struct wgx_allowedips_owner *stale);
+/** wgx_peer_set_endpoint() - as configured; the same destination again keeps the sticky source */
+void wgx_peer_set_endpoint(struct wgx_peer *peer, const struct wgx_endpoint *e);
+void wgx_peer_set_psk(struct wgx_peer *peer, const uint8_t psk[WGX_KEY_LEN]);
+void wgx_peer_set_keepalive(struct wgx_peer *peer, uint16_t seconds);
+
+/* Any thread. */
+static inline void wgx_peer_get(struct wgx_peer *peer)
+{
+	atomic_fetch_add_explicit(&peer->refs, 1, memory_order_relaxed);
+}
+void wgx_peer_put(struct wgx_peer *peer); /* NULL is legal; freed after a grace period */
+static inline struct wgx_peer *wgx_peer_of(struct wgx_session *s)
+{
+	return (struct wgx_peer *)((char *)s - offsetof(struct wgx_peer, session));
+}
+
+/** wgx_device_route() - the peer that has @addr (4 or 16 bytes) in its allowed IPs; RCU read side; or NULL */
+static inline struct wgx_peer *wgx_device_route(const struct wgx_device *dev, int family,
+						const void *addr)
+{
+	struct wgx_allowedips_owner *o = wgx_allowedips_lookup(&dev->allowed, family, addr);
+
+	return o ? (struct wgx_peer *)((char *)o - offsetof(struct wgx_peer, allowed)) : NULL;
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sodium.h>
+#include "device/index.h"
+#include "device/rcu.h"
+
+struct wgx_index {
+	struct cds_lfht *table;
+};
+
+/* @peer and @index never change; @kp is set once. */
+struct entry {
+	struct cds_lfht_node node;
+	uint32_t index;
+	struct wgx_peer *peer;
+	struct wgx_keypair *_Atomic kp;
+	struct rcu_head rcu;
+};
+
+#ifdef WGX_TSAN
+#define entry_publish(e) __tsan_release(e)
+#define entry_reach(e) __tsan_acquire(e)
+#else
+#define entry_publish(e) ((void)(e))
+#define entry_reach(e) ((void)(e))
+#endif
+
+static int match(struct cds_lfht_node *node, const void *key)
+{
+	struct entry *e = caa_container_of(node, struct entry, node);
+
+	entry_reach(e);
+	return e->index == *(const uint32_t *)key;
+}
+
+static void free_entry(struct rcu_head *rcu)
+{
+	free(caa_container_of(rcu, struct entry, rcu));
+}
+
+/* Indices are random, so each is its own hash. */
+static struct entry *find(struct wgx_index *t, uint32_t index)
+{
+	struct cds_lfht_node *node;
+	struct cds_lfht_iter iter;
+
+	cds_lfht_lookup(t->table, index, match, &index, &iter);
+	node = cds_lfht_iter_get_node(&iter);
+	return node ? caa_container_of(node, struct entry, node) : NULL;
+}
+
+int wgx_index_create(struct wgx_index **ret)
+{
+	struct wgx_index *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->table = cds_lfht_new_flavor(64, 64, 0, CDS_LFHT_AUTO_RESIZE, &urcu_qsbr_flavor, NULL);
+	if (!t->table) {
+		free(t);
+		return -ENOMEM;
+	}
+	*ret = t;
+	return 0;
+}
+
+void wgx_index_destroy(struct wgx_index *t)
+{
+	if (!t)
+		return;
+	cds_lfht_destroy(t->table, NULL);
+	free(t);
+}
+
+int wgx_index_new(struct wgx_index *t, struct wgx_peer *peer, uint32_t *ret_index)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+	struct cds_lfht_node *there;
+
+	if (!e)
+		return -ENOMEM;
+	e->peer = peer;
+	cds_lfht_node_init(&e->node);
+	do {
+		e->index = randombytes_random();
+		entry_publish(e);
+		there = cds_lfht_add_unique(t->table, e->index, match, &e->index, &e->node);
+	} while (there != &e->node);
+	*ret_index = e->index;
+	return 0;
+}
+
+void wgx_index_bind(struct wgx_index *t, uint32_t index, struct wgx_keypair *kp)
+{
+	struct entry *e = find(t, index);
+
+	if (e)
+		atomic_store_explicit(&e->kp, kp, memory_order_release);
+}
+
+void wgx_index_free(struct wgx_index *t, uint32_t index)
+{
+	struct entry *e = find(t, index);
+
+	if (e && cds_lfht_del(t->table, &e->node) == 0)
+		wgx_rcu_call(&e->rcu, free_entry);
+}
+
+struct wgx_peer *wgx_index_find(struct wgx_index *t, uint32_t index, struct wgx_keypair **ret_kp)
+{
+	struct entry *e = find(t, index);
+
+	if (!e)
+		return NULL;
+	*ret_kp = atomic_load_explicit(&e->kp, memory_order_acquire);
+	return e->peer;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pins: BPF maps under /sys/fs/bpf/wgx/IFACE/, for people and for tools. Nothing reads them back.
+ *
+ * bpffs keeps names with a dot for itself: a dot in an interface's name is written %2e.
+ */
+#ifndef WGX_NET_BPFFS_H
+#define WGX_NET_BPFFS_H
+
+#include <stddef.h>
+
+#define WGX_BPFFS "/sys/fs/bpf"
+#define WGX_BPFFS_DIR WGX_BPFFS "/wgx"
+
+/**
+ * wgx_bpffs_path() - the directory of @iface (@map NULL) or the pin of its map @map
+ *
+ * Return: 0, -EINVAL (no valid interface or map name), -ENAMETOOLONG.
+ */
+int wgx_bpffs_path(const char *iface, const char *map, char *path, size_t size);
+
+/**
+ * wgx_bpffs_make() - the directory of @iface, mode 0700, empty; mounts bpffs where none is
+ *
+ * Pins of a daemon that died are removed. Return: 0; -EPERM; -ENOENT (this kernel has no bpffs, or no
+ * /sys is mounted); -EROFS, …: negative errno.
+ */
+int wgx_bpffs_make(const char *iface);
+
+/** wgx_bpffs_pin() - pin @map_fd as @map in the directory of @iface, in place of what is there */
+int wgx_bpffs_pin(const char *iface, const char *map, int map_fd);
+
+/** wgx_bpffs_remove() - the directory of @iface with its pins, and the last of them the one above; 0 if none */
+int wgx_bpffs_remove(const char *iface);
+
+#endif

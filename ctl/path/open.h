@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The open worker: messages from AF_XDP rings and UDP sockets, through AEAD, replay window and
+ * cryptokey routing, coalesced, into wg0. See docs/architecture.md, "A packet's way in".
+ */
+#ifndef WGX_PATH_OPEN_H
+#define WGX_PATH_OPEN_H
+
+#include "path/hsqueue.h"
+#include "path/worker.h"
+
+struct wgx_index;
+struct wgx_peer;
+
+/** struct wgx_open_env - what the daemon shares with the open worker */
+struct wgx_open_env {
+	struct wgx_index *index;
+	struct wgx_hsqueue *handshakes;
+	/* a peer's endpoint changed (roaming): any thread may be told so, it must not block */
+	void (*roamed)(void *arg, struct wgx_peer *peer);
+	void *arg;
+	_Atomic uint64_t stray; /* frames for no interface of ours: its port has just been closed */
+};
+
+extern const struct wgx_worker_ops wgx_open_ops;
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+#include "path/seal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wgx/bpf_abi.h>
+#include "path/aead.h"
+#include "path/ecn.h"
+#include "path/iface.h"
+#include "path/inject.h"
+#include "path/inner.h"
+#include "path/segment.h"
+#include "path/sendbuf.h"
+#include "path/staged.h"
+
+/* Frames of one port in a round: others wait for no more than 16 superframes, about a millisecond. */
+#define FRAMES_A_ROUND 16
+
+struct sealer {
+	struct wgx_aead *aead;
+	struct wgx_sendbuf out;
+	struct wgx_segmenter segmenter;
+};
+
+static void drop(struct wgx_iface *i, enum wgx_drop_reason reason, uint64_t packets)
+{
+	wgx_count(&i->seal.drops[reason], packets);
+}
+
+/* How many packets a frame stands for, as far as its own length tells. */
+static unsigned int count_packets(const struct wgx_frame *f)
+{
+	return f->gso_size && f->len > f->gso_size ?
+		       (unsigned int)((f->len + f->gso_size - 1) / f->gso_size) :
+		       1;
+}
+
+/* Tell the sender that there is no way (P-DT-4). */
+static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const struct wgx_frame *f)
+{
+	struct wgx_gso gso = { 0 };
+	struct wgx_inject_result result;
+	uint8_t packet[1280];
+	size_t len;
+
+	if (!wgx_icmp_limit_take(&i->icmp_limit, w->boot))
+		return;
+	len = wgx_icmp_unreachable(f->iov[0].iov_base, f->iov[0].iov_len, packet, sizeof(packet));
+	if (!len)
+		return;
+	gso.packets = 1;
+	gso.len = len;
+	gso.n = 2;
+	memcpy(gso.link.eth.h_dest, i->mac, ETH_ALEN);
+	gso.link.eth.h_source[0] = 0x02;
+	gso.link.eth.h_proto = htons(packet[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
+	gso.iov[0] = (struct iovec){ .iov_base = &gso.link, .iov_len = sizeof(gso.link) };
+	gso.iov[1] = (struct iovec){ .iov_base = packet, .iov_len = len };
+	wgx_inject(i->icmp_fd, &gso, 1, UINT32_MAX, &result);
+	wgx_count(&i->seal.icmp_sent, result.sent_packets);
+}
+
+/* One plaintext packet into a message at @to: @packet is @to's payload already, or lies elsewhere. */
+static size_t seal_packet(struct sealer *s, const struct wgx_keypair *kp, uint64_t counter,
+			  uint8_t *packet, size_t len, uint32_t mtu, uint8_t *to)
+{
+	struct wgx_msg_data *msg = (struct wgx_msg_data *)to;
+	size_t padded = wgx_inner_pad(len, mtu), extra = padded - len;
+	uint8_t saved[WGX_PADDING];
+	bool in_place = packet == msg->payload;
+
+	/* behind a packet in a chunk stands the next one's payload */
+	if (!in_place)
+		memcpy(saved, packet + len, extra);
+	memset(packet + len, 0, extra);
+	msg->type = htole32(WGX_MSG_DATA);
+	msg->receiver = htole32(kp->remote_index);
+	msg->counter = htole64(counter);
+	wgx_aead_seal(s->aead, kp->send_key, counter, packet, msg->payload, padded);
+	if (!in_place)
+		memcpy(packet + len, saved, extra);
+	return WGX_DATA_OVERHEAD + padded;
+}
+
+static void stage(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
+		  const struct wgx_frame *f)
+{
+	unsigned int packets = count_packets(f), lost = wgx_staged_put(&peer->staged, f, packets);
+
+	wgx_count(&i->seal.staged_packets, packets);
+	if (lost)
+		drop(i, WGX_DROP_SEAL_STAGED_FULL, lost);
+	wgx_session_want_handshake(&peer->session, w->boot);
+}
+
+/* What was sealed, for the counters and the timers. */
+struct sealed {
+	uint64_t packets, bytes, wire;
+};
+
+static int seal_segments(struct sealer *s, const struct wgx_keypair *kp, uint64_t counter,
+			 const struct wgx_frame *f, uint32_t mtu, struct sealed *ret)
+{
+	struct wgx_segmenter *g = &s->segmenter;
+	size_t max = WGX_DATA_OVERHEAD + WGX_PADDING +
+		     (g->single ? f->len : (size_t)g->header_len + f->gso_size);
+	uint8_t *to, *packet;
+	size_t len, n;
+
+	for (;;) {
+		to = wgx_sendbuf_slot(&s->out, max);
+		if (!wgx_segment_next(g, to + WGX_DATA_HEADER_LEN, &packet, &len))
+			return 0;
+		n = seal_packet(s, kp, counter++, packet, len, mtu, to);
+		wgx_sendbuf_put(&s->out, n);
+		ret->packets++;
+		ret->bytes += len;
+		ret->wire += n;
+	}
+}
+
+static unsigned int segment_count(const struct wgx_segmenter *g, const struct wgx_frame *f)
+{
+	return g->single ? 1 : (unsigned int)((g->left + f->gso_size - 1) / f->gso_size);
+}
+
+static void account(struct wgx_iface *i, struct wgx_peer *peer, const struct sealed *n)
+{
+	wgx_count(&i->seal.sealed_packets, n->packets);
+	wgx_count(&i->seal.sealed_bytes, n->bytes);
+	atomic_fetch_add_explicit(&peer->tx_bytes, n->wire, memory_order_relaxed);
+	atomic_fetch_add_explicit(&peer->tx_packets, n->packets, memory_order_relaxed);
+}
+
+/* A checked frame to a peer: sealed, or staged when there is no key to seal under. */
+static void seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
+			 const struct wgx_frame *f)
+{
+	struct sealer *s = w->state;
+	const struct wgx_bind *bind = wgx_read(i->bind);
+	uint32_t mtu = atomic_load_explicit(&i->dev->mtu, memory_order_relaxed);
+	const uint8_t *ip = f->iov[0].iov_base;
+	struct wgx_endpoint to;
+	struct wgx_keypair *kp;
+	struct sealed n = { 0 };
+	uint64_t counter;
+
+	wgx_endpoint_read(&peer->endpoint, &to);
+	if (to.addr.sa.sa_family == AF_UNSPEC || !bind) {
+		drop(i, bind ? WGX_DROP_SEAL_NO_ENDPOINT : WGX_DROP_SEAL_DOWN, count_packets(f));
+		if (bind)
+			answer_unreachable(w, i, f);
+		return;
+	}
+	kp = wgx_session_sending_key(&peer->session, w->boot);
+	if (!kp) {
+		stage(w, i, peer, f);
+		return;
+	}
+	if (wgx_segment_begin(&s->segmenter, f)) {
+		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
+		return;
+	}
+	if (wgx_keypair_take(kp, segment_count(&s->segmenter, f), w->boot, &counter)) {
+		stage(w, i, peer, f);
+		return;
+	}
+	wgx_sendbuf_aim(&s->out, peer, &to, wgx_ecn_encap(wgx_ecn_tos(ip)), bind, &i->seal);
+	seal_segments(s, kp, counter, f, mtu, &n);
+	account(i, peer, &n);
+	wgx_session_note_sent(&peer->session, kp, w->boot, true);
+}
+
+static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_frame *f)
+{
+	struct wgx_inner inner;
+	struct wgx_peer *peer;
+
+	if (wgx_inner_parse(f->iov[0].iov_base, f->len, &inner) ||
+	    f->iov[0].iov_len < inner.header_len) {
+		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
+		return;
+	}
+	/* the stamp is a hint (DESIGN, rule 1): what egress looked up is looked up again */
+	peer = wgx_device_route(i->dev, inner.v6 ? AF_INET6 : AF_INET, inner.dst);
+	if (!peer || atomic_load_explicit(&peer->dead, memory_order_relaxed)) {
+		drop(i, WGX_DROP_SEAL_NO_PEER, count_packets(f));
+		answer_unreachable(w, i, f);
+		return;
+	}
+	seal_to_peer(w, i, peer, f);
+}
+
+/* Take the stamp off. False: the frame did not come by wgx_egress. */
+static bool unstamp(struct wgx_iface *i, struct wgx_frame *f)
+{
+	struct wgx_stamp stamp;
+
+	if (f->iov[0].iov_len < ETH_HLEN)
+		return false;
+	memcpy(&stamp, f->iov[0].iov_base, sizeof(stamp));
+	if (stamp.magic != WGX_STAMP_MAGIC || stamp.flags & WGX_STAMP_INGRESS)
+		return false;
+	wgx_credit_consume(&i->credit, stamp.bucket, stamp.seq);
+	f->iov[0].iov_base = (uint8_t *)f->iov[0].iov_base + ETH_HLEN;
+	f->iov[0].iov_len -= ETH_HLEN;
+	f->len -= ETH_HLEN;
+	f->gso_size = stamp.gso_size;
+	f->partial = stamp.flags & WGX_STAMP_PARTIAL;
+	f->csum_start = stamp.csum_start;
+	f->csum_offset = stamp.csum_offset;
+	return true;
+}
+
+static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port)
+{
+	struct sealer *s = w->state;
+	struct wgx_iface *i = port->iface;
+	unsigned int frames = 0;
+	struct wgx_frame f;
+	int n;
+
+	while (frames < FRAMES_A_ROUND &&
+	       (n = wgx_xsk_next(port->xsk, f.iov, WGX_FRAME_SLICES_MAX, &f.len))) {
+		frames++;
+		if (n < 0) {
+			drop(i, WGX_DROP_SEAL_MALFORMED, 1);
+			continue;
+		}
+		f.n = (unsigned int)n;
+		wgx_count(&i->seal.xsk_rx_frames, 1);
+		wgx_count(&i->seal.xsk_rx_bytes, f.len);
+		if (unstamp(i, &f))
+			seal_frame(w, i, &f);
+		else
+			drop(i, WGX_DROP_SEAL_UNSTAMPED, 1);
+	}
+	if (frames) {
+		wgx_sendbuf_flush(&s->out);
+		wgx_xsk_release(port->xsk);
+	}
+	wgx_count(&i->seal.credit_healed, wgx_credit_heal(&i->credit, w->boot));
+	return frames;
+}
+
+static struct wgx_iface *iface_of(struct wgx_peer *peer)
+{
+	return peer->dev->env;
+}
+
+static void send_keepalive(struct wgx_worker *w, struct wgx_peer *peer)
+{
+	struct sealer *s = w->state;
+	struct wgx_iface *i = iface_of(peer);
+	const struct wgx_bind *bind = wgx_read(i->bind);
+	struct wgx_keypair *kp = wgx_session_sending_key(&peer->session, w->boot);
+	struct wgx_endpoint to;
+	uint64_t counter;
+	uint8_t *at;
+
+	wgx_endpoint_read(&peer->endpoint, &to);
+	if (to.addr.sa.sa_family == AF_UNSPEC || !bind)
+		return;
+	if (!kp || wgx_keypair_take(kp, 1, w->boot, &counter)) {
+		wgx_session_want_handshake(&peer->session, w->boot);
+		return;
+	}
+	wgx_sendbuf_aim(&s->out, peer, &to, 0, bind, &i->seal);
+	at = wgx_sendbuf_slot(&s->out, WGX_DATA_OVERHEAD);
+	wgx_sendbuf_put(&s->out, seal_packet(s, kp, counter, at + WGX_DATA_HEADER_LEN, 0, 0, at));
+	wgx_sendbuf_flush(&s->out);
+	wgx_count(&i->seal.keepalives_sent, 1);
+	atomic_fetch_add_explicit(&peer->tx_bytes, WGX_DATA_OVERHEAD, memory_order_relaxed);
+	wgx_session_note_sent(&peer->session, kp, w->boot, false);
+}
+
+static void flush_staged(struct wgx_worker *w, struct wgx_peer *peer)
+{
+	struct sealer *s = w->state;
+	struct wgx_iface *i = iface_of(peer);
+	bool any = false;
+	struct wgx_frame f;
+
+	/* without a key they would be staged anew, for ever */
+	while (wgx_session_sending_key(&peer->session, w->boot) &&
+	       wgx_staged_take(peer->staged, &f)) {
+		any = true;
+		seal_to_peer(w, i, peer, &f);
+		wgx_sendbuf_flush(&s->out);
+	}
+	if (!any)
+		send_keepalive(w, peer);
+}
+
+static void carry_out(struct wgx_worker *w, struct wgx_peer *peer, uint32_t commands)
+{
+	struct wgx_iface *i = iface_of(peer);
+
+	if (commands & WGX_SEAL_DROP)
+		drop(i, WGX_DROP_SEAL_STAGED_EXPIRED, wgx_staged_drop(peer->staged));
+	if (commands & WGX_SEAL_FLUSH)
+		flush_staged(w, peer);
+	else if (commands & WGX_SEAL_KEEPALIVE)
+		send_keepalive(w, peer);
+}
+
+static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset *set)
+{
+	struct wgx_seal_env *env = w->env;
+	struct wgx_peer_link *l;
+	unsigned int n = 0;
+
+	if (wgx_peerqueue_empty(&env->queue))
+		return 0;
+	for (l = wgx_peerqueue_take(&env->queue); l; n++) {
+		struct wgx_peer *peer =
+			(struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, seal_link));
+
+		l = wgx_peerqueue_done(l);
+		/* the interface of a dead peer may be on its way out of @set: leave both alone */
+		if (!atomic_load(&peer->dead))
+			carry_out(w, peer, atomic_exchange(&peer->seal_commands, 0));
+		wgx_peer_put(peer);
+	}
+	return n;
+}
+
+/* While credit is out, frames may be lost, and only we can tell: look again soon. */
+static int seal_idle(struct wgx_worker *w, const struct wgx_portset *set)
+{
+	for (unsigned int n = 0; n < set->n_ifaces; n++)
+		if (wgx_credit_outstanding(&set->ifaces[n]->credit))
+			return (int)(WGX_CREDIT_HEAL_NS / 1000000) + 1;
+	return -1;
+}
+
+static int seal_start(struct wgx_worker *w)
+{
+	struct sealer *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->aead = wgx_aead_create();
+	err = s->aead ? wgx_sendbuf_init(&s->out) : -ENOMEM;
+	if (err) {
+		wgx_aead_destroy(s->aead);
+		free(s);
+		return err;
+	}
+	w->state = s;
+	return 0;
+}
+
+static void seal_stop(struct wgx_worker *w)
+{
+	struct sealer *s = w->state;
+
+	wgx_sendbuf_free(&s->out);
+	wgx_aead_destroy(s->aead);
+	free(s);
+}
+
+const struct wgx_worker_ops wgx_seal_ops = {
+	.name = "wgx-seal",
+	.start = seal_start,
+	.serve = seal_serve,
+	.between = seal_between,
+	.idle = seal_idle,
+	.stop = seal_stop,
+};
+
+void wgx_seal_command(struct wgx_worker *w, struct wgx_peer *peer, uint32_t commands)
+{
+	struct wgx_seal_env *env = w->env;
+	bool was_empty;
+
+	atomic_fetch_or(&peer->seal_commands, commands);
+	wgx_peer_get(peer);
+	if (!wgx_peerqueue_push(&env->queue, &peer->seal_link, &was_empty))
+		wgx_peer_put(peer);
+	else if (was_empty)
+		wgx_worker_wake(w);
+}

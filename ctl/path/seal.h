@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seal worker: plaintext frames from wg0's rings, through allowed IPs, segmentation and AEAD, to UDP
+ * sends. See docs/architecture.md, "A packet's way out".
+ */
+#ifndef WGX_PATH_SEAL_H
+#define WGX_PATH_SEAL_H
+
+#include "device/peerqueue.h"
+#include "path/worker.h"
+
+struct wgx_peer;
+
+/** struct wgx_seal_env - what the daemon shares with the seal worker */
+struct wgx_seal_env {
+	struct wgx_peerqueue queue; /* peers with seal_commands */
+};
+
+extern const struct wgx_worker_ops wgx_seal_ops;
+
+/** wgx_seal_command() - any thread: have @commands (enum wgx_seal_command) carried out for @peer soon */
+void wgx_seal_command(struct wgx_worker *w, struct wgx_peer *peer, uint32_t commands);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker thread: it serves a set of ports in turns, spins for a bounded while when they are empty, and then
+ * sleeps in poll(). One seals, one opens. The control thread changes the set while it runs.
+ */
+#ifndef WGX_PATH_WORKER_H
+#define WGX_PATH_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wgx_iface;
+struct wgx_xsk;
+
+enum wgx_port_kind {
+	WGX_PORT_WG, /* AF_XDP on wg0's far end: plaintext (seal) */
+	WGX_PORT_COLLECTOR, /* AF_XDP on the collector: stamped superframes from any device (open) */
+	WGX_PORT_DEVICE, /* AF_XDP on a device's own queue: one packet a frame (open) */
+	WGX_PORT_SOCKET, /* a UDP socket (open) */
+};
+
+/** struct wgx_port - where packets come from */
+struct wgx_port {
+	enum wgx_port_kind kind;
+	int fd; /* to poll */
+	struct wgx_xsk *xsk; /* NULL for WGX_PORT_SOCKET */
+	struct wgx_iface *iface; /* NULL for WGX_PORT_COLLECTOR and WGX_PORT_DEVICE */
+};
+
+/** struct wgx_portset - published by RCU, never changed */
+struct wgx_portset {
+	unsigned int n_ports, n_ifaces;
+	struct wgx_port *ports;
+	struct wgx_iface **ifaces; /* all of the daemon's */
+};
+
+struct wgx_worker;
+
+/** struct wgx_worker_ops - what makes a worker a sealer or an opener; all on its own thread */
+struct wgx_worker_ops {
+	const char *name; /* of the thread, at most 15 bytes */
+	int (*start)(struct wgx_worker *w); /* allocate what it needs */
+	/* take what the port has, but not without end; return: frames taken */
+	unsigned int (*serve)(struct wgx_worker *w, const struct wgx_port *port);
+	/* after each round: what others asked for; return: things done */
+	unsigned int (*between)(struct wgx_worker *w, const struct wgx_portset *set);
+	/* about to sleep; return: how long at most, in ms, -1: until woken */
+	int (*idle)(struct wgx_worker *w, const struct wgx_portset *set);
+	void (*stop)(struct wgx_worker *w);
+};
+
+struct wgx_worker {
+	const struct wgx_worker_ops *ops;
+	void *state; /* the ops' own */
+	void *env; /* given at start: what the daemon shares with it */
+	int (*confine)(void); /* given at start: the thread gives its privileges up; or NULL */
+	struct wgx_portset *set; /* RCU */
+	uint64_t boot; /* the worker's clock, ns: read once a round */
+	int wake_fd; /* eventfd */
+	pthread_t thread;
+	_Atomic bool stopping;
+	_Atomic uint64_t rounds, sleeps;
+	_Atomic int started; /* 0: not yet, 1: running, negative: errno */
+};
+
+/**
+ * wgx_worker_start() - begin, with an empty set; returns when it runs
+ * Return: 0 or a negative errno; then there is no thread.
+ */
+int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, void *env,
+		     int (*confine)(void));
+void wgx_worker_stop(struct wgx_worker *w);
+/** wgx_worker_wake() - any thread: have ops->between called soon */
+void wgx_worker_wake(struct wgx_worker *w);
+
+/**
+ * wgx_worker_set() - serve these from now on
+ * The set is copied. Returns when the worker has let go of the old one, so that what it named may be
+ * destroyed. The caller is an RCU-registered thread. Return: 0 or -ENOMEM (nothing changed).
+ */
+int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set);
+
+#endif

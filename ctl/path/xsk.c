@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "path/xsk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <stdlib.h>
+#include <wgx/bpf_abi.h>
+
+#ifndef XDP_USE_SG
+#define XDP_USE_SG (1 << 4) /* Linux 6.6 */
+#endif
+#ifndef XDP_PKT_CONTD
+#define XDP_PKT_CONTD (1 << 0)
+#endif
+
+static void fill_all(struct wgx_xsk *x)
+{
+	uint32_t at;
+
+	if (xsk_ring_prod__reserve(&x->fill, x->umem.chunks, &at) != x->umem.chunks)
+		abort(); /* the ring is as large as the UMEM and empty */
+	for (uint32_t i = 0; i < x->umem.chunks; i++)
+		*xsk_ring_prod__fill_addr(&x->fill, at + i) = (uint64_t)i * WGX_CHUNK_SIZE;
+	xsk_ring_prod__submit(&x->fill, x->umem.chunks);
+}
+
+int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
+		   bool multi_buffer, struct wgx_xsk **ret)
+{
+	const struct xsk_umem_config umem_config = {
+		.fill_size = ring_size,
+		.comp_size = 64, /* nothing is sent through it */
+		.frame_size = WGX_CHUNK_SIZE,
+	};
+	const struct xsk_socket_config config = {
+		.rx_size = ring_size,
+		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+		.bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (zero_copy ? XDP_ZEROCOPY : XDP_COPY) |
+					 (multi_buffer ? XDP_USE_SG : 0)),
+	};
+	struct wgx_xsk *x = calloc(1, sizeof(*x));
+	int err;
+
+	if (!x)
+		return -ENOMEM;
+	x->ring_size = ring_size;
+	x->multi_buffer = multi_buffer;
+	err = wgx_umem_create(&x->umem, ring_size);
+	if (err)
+		goto free_x;
+	err = xsk_umem__create(&x->reg, x->umem.base, x->umem.size, &x->fill, &x->comp,
+			       &umem_config);
+	if (err)
+		goto destroy_umem;
+	fill_all(x);
+	err = xsk_socket__create(&x->socket, ifname, queue, x->reg, &x->rx, NULL, &config);
+	if (err)
+		goto delete_reg;
+	x->fd = xsk_socket__fd(x->socket);
+	*ret = x;
+	return 0;
+delete_reg:
+	xsk_umem__delete(x->reg);
+destroy_umem:
+	wgx_umem_destroy(&x->umem);
+free_x:
+	free(x);
+	return err;
+}
+
+void wgx_xsk_destroy(struct wgx_xsk *x)
+{
+	if (!x)
+		return;
+	xsk_socket__delete(x->socket);
+	xsk_umem__delete(x->reg);
+	wgx_umem_destroy(&x->umem);
+	free(x);
+}
+
+/* Descriptors of the frame that begins at rx index @at, of @avail that are there; 0: it is not whole yet */
+static uint32_t frame_extent(struct wgx_xsk *x, uint32_t at, uint32_t avail)
+{
+	for (uint32_t n = 0; n < avail; n++)
+		if (!(xsk_ring_cons__rx_desc(&x->rx, at + n)->options & XDP_PKT_CONTD))
+			return n + 1;
+	return 0;
+}
+
+int wgx_xsk_next(struct wgx_xsk *x, struct iovec *iov, unsigned int max, size_t *ret_len)
+{
+	uint32_t at, avail, n;
+	size_t len = 0;
+
+	avail = xsk_ring_cons__peek(&x->rx, x->ring_size, &at);
+	n = frame_extent(x, at, avail);
+	if (!n && avail) {
+		/* the batch ended in the middle of a frame: libxdp looks anew at an empty ring only */
+		xsk_ring_cons__cancel(&x->rx, avail);
+		x->rx.cached_prod = __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE);
+		avail = xsk_ring_cons__peek(&x->rx, x->ring_size, &at);
+		n = frame_extent(x, at, avail);
+	}
+	/* take the frame only; what follows is peeked again */
+	xsk_ring_cons__cancel(&x->rx, avail - n);
+	if (!n)
+		return 0;
+	x->held += n;
+	if (n > max)
+		return -EMSGSIZE;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct xdp_desc *d = xsk_ring_cons__rx_desc(&x->rx, at + i);
+
+		iov[i].iov_base = x->umem.base + d->addr;
+		iov[i].iov_len = d->len;
+		len += d->len;
+	}
+	*ret_len = len;
+	return (int)n;
+}
+
+void wgx_xsk_release(struct wgx_xsk *x)
+{
+	uint32_t first = x->rx.cached_cons - x->held, at;
+
+	if (!x->held)
+		return;
+	if (xsk_ring_prod__reserve(&x->fill, x->held, &at) != x->held)
+		abort(); /* fill + rx + held = chunks: there is always room */
+	for (uint32_t i = 0; i < x->held; i++) {
+		uint64_t addr = xsk_ring_cons__rx_desc(&x->rx, first + i)->addr;
+
+		assert(addr < x->umem.size);
+		*xsk_ring_prod__fill_addr(&x->fill, at + i) = addr - addr % WGX_CHUNK_SIZE;
+	}
+	xsk_ring_prod__submit(&x->fill, x->held);
+	xsk_ring_cons__release(&x->rx, x->held);
+	x->held = 0;
+}
+
+void wgx_xsk_stats(const struct wgx_xsk *x, struct wgx_xsk_stats *ret)
+{
+	struct xdp_statistics s = { 0 };
+	socklen_t len = sizeof(s);
+
+	*ret = (struct wgx_xsk_stats){ 0 };
+	if (getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &s, &len))
+		return;
+	ret->rx_dropped = s.rx_dropped;
+	if (len >= sizeof(s)) {
+		ret->rx_ring_full = s.rx_ring_full;
+		ret->fill_ring_empty = s.rx_fill_ring_empty_descs;
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A receiving AF_XDP socket: whole frames out of its rx ring, chunks back into its fill ring.
+ *
+ * Who owns a chunk: the fill ring (kernel), then the rx ring (kernel writes, we read), then the worker
+ * between wgx_xsk_next() and wgx_xsk_release(), then the fill ring again. All chunks are always in one of
+ * the three: fill + rx + held = umem.chunks.
+ */
+#ifndef WGX_PATH_XSK_H
+#define WGX_PATH_XSK_H
+
+#include <stdbool.h>
+#include <sys/uio.h>
+#include <sys/socket.h>
+#include <xdp/xsk.h>
+#include "path/umem.h"
+
+struct wgx_xsk {
+	struct wgx_umem umem;
+	struct xsk_umem *reg; /* libxdp's registration of it */
+	struct xsk_socket *socket;
+	struct xsk_ring_prod fill;
+	struct xsk_ring_cons comp;
+	struct xsk_ring_cons rx;
+	int fd;
+	uint32_t ring_size;
+	uint32_t held; /* descriptors taken since the last release */
+	bool multi_buffer; /* XDP_USE_SG: a frame may span chunks */
+};
+
+/**
+ * wgx_xsk_create() - bind to @queue of @ifname, a device of the calling thread's network namespace
+ * @ring_size: descriptors, a power of two; as many chunks are in the UMEM
+ * @zero_copy: ask the driver for it (then it must be given); else copy mode
+ * @multi_buffer: XDP_USE_SG
+ *
+ * No program is attached and no map is written. Return: 0, -EBUSY where the queue has a socket already,
+ * or another negative errno.
+ */
+int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
+		   bool multi_buffer, struct wgx_xsk **ret);
+void wgx_xsk_destroy(struct wgx_xsk *x); /* NULL is legal; no worker may use it any more */
+
+/**
+ * wgx_xsk_next() - the next whole frame of the ring
+ * @iov: its slices, in UMEM, valid until wgx_xsk_release(); at most @max
+ * @ret_len: their sum, bytes
+ *
+ * Return: slices; 0 where the ring has no whole frame; -EMSGSIZE: a frame of more than @max slices was
+ * skipped.
+ */
+int wgx_xsk_next(struct wgx_xsk *x, struct iovec *iov, unsigned int max, size_t *ret_len);
+/** wgx_xsk_release() - give the chunks of all frames taken back to the kernel */
+void wgx_xsk_release(struct wgx_xsk *x);
+
+struct wgx_xsk_stats {
+	uint64_t rx_dropped, rx_ring_full, fill_ring_empty;
+};
+/** wgx_xsk_stats() - the kernel's counts of what this socket lost; any thread */
+void wgx_xsk_stats(const struct wgx_xsk *x, struct wgx_xsk_stats *ret);
+
+#endif

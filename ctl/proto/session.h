@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One peer's WireGuard session: handshake, keypairs, cookies and timers. Pure: no I/O, no clock, no
+ * memory of its own; time is a parameter, output goes through struct wgx_upcalls.
+ *
+ * Threads. The functions in the first group run under one lock (the device's). Those in the second,
+ * wgx_session_*key and _note_*, are called by data workers at any time, concurrently: they touch
+ * atomics only, and ask for wgx_session_run() by the wake upcall when the locked side has to act.
+ */
+#ifndef WGX_PROTO_SESSION_H
+#define WGX_PROTO_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <wgx/wire.h>
+#include "proto/cookie.h"
+#include "proto/keypair.h"
+#include "proto/noise.h"
+#include "proto/timers.h"
+
+struct wgx_session;
+struct wgx_local;
+
+/** struct wgx_now - the two clocks, in ns: @boot CLOCK_BOOTTIME, @real Unix time */
+struct wgx_now {
+	uint64_t boot;
+	uint64_t real;
+};
+
+/**
+ * struct wgx_from - where a handshake message came from, as far as the protocol cares
+ * @cookie_id: source address and port as bytes ([W] 5.4.7), @cookie_id_len of them
+ * @limit_id: what the rate limit counts by: IPv4 address, or the upper 8 bytes of an IPv6 one
+ * @endpoint: the caller's own description, handed back in upcalls; opaque here
+ */
+struct wgx_from {
+	uint8_t cookie_id[18];
+	size_t cookie_id_len;
+	uint64_t limit_id;
+	bool v6;
+	const void *endpoint;
+};
+
+/** struct wgx_upcalls - all that the protocol asks of its surroundings; every one is set */
+struct wgx_upcalls {
+	/* peers and receiver indices */
+	struct wgx_session *(*find_key)(void *ctx, const uint8_t public_key[WGX_KEY_LEN]);
+	struct wgx_session *(*find_index)(void *ctx, uint32_t index,
+					  struct wgx_keypair **ret_keypair);
+	int (*index_new)(void *ctx, struct wgx_session *s,
+			 uint32_t *ret_index); /* random, unique */
+	void (*index_bind)(void *ctx, uint32_t index,
+			   struct wgx_keypair *kp); /* data may come under it */
+	void (*index_free)(void *ctx, uint32_t index);
+	struct wgx_keypair *(*keypair_new)(void *ctx); /* zeroed, locked memory; NULL: none left */
+	void (*keypair_free)(void *ctx,
+			     struct wgx_keypair *kp); /* when no worker reads it any more; wipe */
+	/* messages out */
+	void (*send_handshake)(void *ctx, struct wgx_session *s, const void *msg, size_t len);
+	void (*send_reply)(void *ctx, const struct wgx_from *to, const void *msg, size_t len);
+	void (*send_keepalive)(void *ctx,
+			       struct wgx_session *s); /* an empty data packet, under current */
+	/* packets that wait for a keypair */
+	void (*flush_staged)(void *ctx,
+			     struct wgx_session *s); /* send them; none there: a keepalive */
+	void (*drop_staged)(void *ctx, struct wgx_session *s);
+	/* endpoint */
+	void (*set_endpoint)(void *ctx, struct wgx_session *s, const struct wgx_from *from);
+	void (*clear_source)(void *ctx,
+			     struct wgx_session *s); /* forget the sticky source address */
+	/* the rest */
+	void (*wake)(void *ctx,
+		     struct wgx_session *s); /* from any thread: call wgx_session_run() soon */
+	void (*random)(void *ctx, void *buf, size_t len);
+};
+
+/**
+ * struct wgx_local - this interface's own identity, shared by its sessions
+ * Keys are in the owner's locked memory.
+ */
+struct wgx_local {
+	uint8_t private_key[WGX_KEY_LEN];
+	uint8_t public_key[WGX_KEY_LEN];
+	bool has_identity;
+	struct wgx_cookie_checker checker;
+	uint8_t last_stamp
+		[WGX_TIMESTAMP_LEN]; /* the last TAI64N sent: never goes backwards (P-HS-3) */
+	const struct wgx_upcalls *up;
+	void *ctx;
+};
+
+/** struct wgx_session - one peer. Fields are private to ctl/proto but for those read below. */
+struct wgx_session {
+	struct wgx_local *local;
+	struct wgx_handshake handshake;
+	struct wgx_keypairs keypairs;
+	struct wgx_cookie_maker cookie;
+	struct wgx_timers timers;
+};
+
+enum wgx_handshake_result {
+	WGX_HS_OK, /* consumed; state advanced */
+	WGX_HS_INVALID, /* does not verify; nothing changed */
+	WGX_HS_COOKIE_SENT, /* under load: answered with a cookie reply */
+	WGX_HS_LIMITED, /* over its source's rate, or the peer's flood gate */
+};
+
+/* ---- under the lock ---- */
+
+void wgx_local_init(struct wgx_local *l, const struct wgx_upcalls *up, void *ctx,
+		    const struct wgx_now *now);
+/** wgx_local_set_key() - @private_key is clamped; NULL or all zero removes it. Call
+ * wgx_session_identity_changed() for each session afterwards. */
+void wgx_local_set_key(struct wgx_local *l, const uint8_t private_key[WGX_KEY_LEN]);
+void wgx_local_clear(struct wgx_local *l); /* wipe */
+
+void wgx_session_init(struct wgx_session *s, struct wgx_local *l,
+		      const uint8_t public_key[WGX_KEY_LEN], const struct wgx_now *now);
+void wgx_session_set_psk(struct wgx_session *s, const uint8_t psk[WGX_KEY_LEN]);
+void wgx_session_set_keepalive(struct wgx_session *s, uint16_t seconds, const struct wgx_now *now);
+void wgx_session_identity_changed(struct wgx_session *s); /* P-HS-8 */
+/** wgx_session_forget_keys() - keypairs and handshake wiped, timers go on: after a suspend (P-TM-8) */
+void wgx_session_forget_keys(struct wgx_session *s);
+/** wgx_session_stop() - link down: timers off, keypairs and handshake wiped, staged dropped */
+void wgx_session_stop(struct wgx_session *s);
+/** wgx_session_start() - link up, or peer added to a link that is up: persistent keepalive begins */
+void wgx_session_start(struct wgx_session *s, const struct wgx_now *now);
+
+/**
+ * wgx_receive_handshake() - one message of type 1, 2 or 3
+ * @under_load: P-DOS-1, judged by the caller from its queue
+ * @ret_session: the peer it authenticated as, when WGX_HS_OK; may be NULL
+ */
+enum wgx_handshake_result wgx_receive_handshake(struct wgx_local *l, const void *msg, size_t len,
+						const struct wgx_from *from, bool under_load,
+						const struct wgx_now *now,
+						struct wgx_session **ret_session);
+
+/**
+ * wgx_session_run() - do what is due: timers, and what the workers noted (promote the next keypair,
+ * begin a handshake, rekey)
+ *
+ * Return: the time (boot ns) at which it has to be called again at the latest; UINT64_MAX: not before
+ * a wake upcall.
+ */
+uint64_t wgx_session_run(struct wgx_session *s, const struct wgx_now *now);
+
+/** wgx_session_last_handshake() - Unix time in ns of the last completed handshake; 0: none */
+uint64_t wgx_session_last_handshake(const struct wgx_session *s);
+
+/* ---- data workers, any thread ---- */
+
+/**
+ * wgx_session_sending_key() - the keypair to seal under; within a read-side critical section
+ * Return: NULL where there is none or it is spent (P-TM-3): stage the packet, and
+ * wgx_session_want_handshake().
+ */
+struct wgx_keypair *wgx_session_sending_key(struct wgx_session *s, uint64_t boot);
+void wgx_session_want_handshake(struct wgx_session *s, uint64_t boot);
+
+/**
+ * wgx_keypair_take() - @n consecutive nonce counters for sealing
+ * Return: 0 and the first in @ret_first; -EKEYEXPIRED past REJECT_AFTER_MESSAGES or _TIME
+ */
+int wgx_keypair_take(struct wgx_keypair *kp, unsigned int n, uint64_t boot, uint64_t *ret_first);
+/** wgx_keypair_may_open() - neither too old nor past its messages (P-TM-3) */
+bool wgx_keypair_may_open(const struct wgx_keypair *kp, uint64_t boot);
+
+/** wgx_session_note_sent() - after sealing and sending; @data: not only keepalives */
+void wgx_session_note_sent(struct wgx_session *s, struct wgx_keypair *kp, uint64_t boot, bool data);
+/** wgx_session_note_received() - after authentication and replay check; @data: as above */
+void wgx_session_note_received(struct wgx_session *s, struct wgx_keypair *kp, uint64_t boot,
+			       bool data);
+
+#endif

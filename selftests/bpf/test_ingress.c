@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wgx_ingress: what is ours, what is dropped, what goes to a worker; the same for tc and XDP; and
+ * the whole way of a superframe from the underlay to an AF_XDP socket.
+ */
+#include "xsk_rx.h"
+#include "wgx_ingress.skel.h"
+#include "wgx_steer.skel.h"
+
+#define PORT 51820
+#define KNOWN 0x80000001U
+#define UNKNOWN 0x80000002U
+#define LOCAL4 "192.0.2.1"
+#define LOCAL6 "2001:db8::1"
+
+/* judge() in bpf/ingress.h */
+enum verdict {
+	NOT_OURS,
+	PASS,
+	STEER,
+	MALFORMED,
+	UNKNOWN_RECEIVER,
+};
+
+static struct wgx_ingress *skel;
+static struct packet pkt;
+static int xsk = -1;
+
+static void configure(__u32 collector, __u32 flags)
+{
+	struct wgx_bpf_config cfg = {.collector = collector, .flags = flags};
+	__u32 zero = 0;
+
+	map_put(skel->maps.config, &zero, &cfg);
+}
+
+static void add_local(const char *text)
+{
+	struct wgx_addr a = {.addr = {[10] = 0xff, [11] = 0xff}};
+	__u8 one = 1;
+
+	if (inet_pton(AF_INET, text, a.addr + 12) != 1)
+		assert_int_equal(inet_pton(AF_INET6, text, a.addr), 1);
+	map_put(skel->maps.locals, &a, &one);
+}
+
+static void set_xsk(bool on)
+{
+	__u32 queue = 0;
+
+	if (on)
+		map_put(skel->maps.xsks, &queue, &xsk);
+	else
+		bpf_map_delete_elem(bpf_map__fd(skel->maps.xsks), &queue);
+}
+
+static int setup(void **state)
+{
+	struct wgx_receiver receiver = {.peer = 1, .iface = 1};
+	__u32 port = PORT, iface = 1, index = KNOWN;
+
+	libbpf_set_print(quiet);
+	if (!bpf_permitted())
+		return 0;
+	skel = wgx_ingress__open_and_load();
+	assert_non_null(skel);
+	map_put(skel->maps.ports, &port, &iface);
+	map_put(skel->maps.receivers, &index, &receiver);
+	add_local(LOCAL4);
+	add_local(LOCAL6);
+	configure(1, 0);
+	xsk = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	assert_true(xsk >= 0);
+	set_xsk(true);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	wgx_ingress__destroy(skel);
+	skel = NULL;
+	if (xsk >= 0)
+		close(xsk);
+	xsk = -1;
+	return 0;
+}
+
+static void need_bpf(void)
+{
+	if (!skel)
+		skip();
+}
+
+static void test_abi(void **state)
+{
+	static const struct map_abi abi[] = {
+		{"receivers", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 1048576, 4,
+		 sizeof(struct wgx_receiver), NULL, "wgx_receiver"},
+		{"ports", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 1024, 4, 4, NULL, NULL},
+		{"locals", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, sizeof(struct wgx_addr), 1,
+		 "wgx_addr", NULL},
+		MAP_CONFIG,
+		MAP_DROPS,
+		MAP_COUNTERS,
+		MAP_XSKS,
+	};
+
+	need_bpf();
+	check_maps(skel->obj, abi, sizeof(abi) / sizeof(abi[0]));
+}
+
+struct counts {
+	__u64 steered, bytes, passed, malformed, unknown;
+};
+
+static struct counts counts_now(void)
+{
+	return (struct counts){
+		.steered = percpu_sum(skel->maps.counters, WGX_CTR_INGRESS_STEERED),
+		.bytes = percpu_sum(skel->maps.counters, WGX_CTR_INGRESS_BYTES),
+		.passed = percpu_sum(skel->maps.counters, WGX_CTR_INGRESS_PASSED),
+		.malformed = percpu_sum(skel->maps.drops, WGX_DROP_INGRESS_MALFORMED),
+		.unknown = percpu_sum(skel->maps.drops, WGX_DROP_INGRESS_UNKNOWN_RECEIVER),
+	};
+}
+
+/* Exactly one counter moves, and only for what is ours */
+static void assert_counted(const struct counts *before, enum verdict want)
+{
+	struct counts now = counts_now();
+
+	assert_int_equal(now.steered - before->steered, want == STEER);
+	assert_int_equal(now.bytes - before->bytes, want == STEER ? pkt.len : 0);
+	assert_int_equal(now.passed - before->passed, want == PASS);
+	assert_int_equal(now.malformed - before->malformed, want == MALFORMED);
+	assert_int_equal(now.unknown - before->unknown, want == UNKNOWN_RECEIVER);
+}
+
+static void check_tc(enum verdict want, __u16 gso_size)
+{
+	static const int actions[] = {TC_ACT_UNSPEC, TC_ACT_UNSPEC, TC_ACT_REDIRECT, TC_ACT_SHOT,
+				      TC_ACT_SHOT};
+	struct wgx_stamp stamp = {
+		.magic = WGX_STAMP_MAGIC, .flags = WGX_STAMP_INGRESS, .gso_size = gso_size};
+	struct counts before = counts_now();
+	const struct run *r = run_tc(skel->progs.wgx_ingress_tc, &pkt, gso_size, 0);
+
+	assert_int_equal(r->verdict, actions[want]);
+	assert_counted(&before, want);
+	assert_int_equal(r->len, pkt.len);
+	assert_memory_equal(r->data, want == STEER ? (void *)&stamp : pkt.data, sizeof(stamp));
+	assert_memory_equal(r->data + sizeof(stamp), pkt.data + sizeof(stamp),
+			    pkt.len - sizeof(stamp));
+}
+
+static void check_xdp(const struct bpf_program *prog, enum verdict want)
+{
+	static const int actions[] = {XDP_PASS, XDP_PASS, XDP_REDIRECT, XDP_DROP, XDP_DROP};
+	struct counts before = counts_now();
+	const struct run *r = run_xdp(prog, &pkt);
+
+	assert_int_equal(r->verdict, actions[want]);
+	assert_counted(&before, want);
+	assert_int_equal(r->len, pkt.len);
+	assert_memory_equal(r->data, pkt.data, pkt.len);
+}
+
+/* All three programs are of one mind */
+static void check(enum verdict want)
+{
+	check_tc(want, 0);
+	check_xdp(skel->progs.wgx_ingress_xdp, want);
+	check_xdp(skel->progs.wgx_ingress_xdp_linear, want);
+}
+
+struct expect {
+	struct packet_spec spec;
+	enum verdict want;
+};
+
+#define DATA4 .dst = LOCAL4, .type = WGX_MSG_DATA, .receiver = KNOWN
+#define DATA6 .dst = LOCAL6, .type = WGX_MSG_DATA, .receiver = KNOWN
+
+static const struct expect whose[] = {
+	{{DATA4, .payload = 64}, STEER},
+	{{DATA6, .payload = 64}, STEER},
+	{{DATA4, .payload = 1452}, STEER},
+	{{DATA6, .payload = 1452}, STEER},
+	/* not UDP, not to a port or an address of ours */
+	{{DATA4, .payload = 64, .proto = IPPROTO_TCP, .dport = PORT}, NOT_OURS},
+	{{DATA6, .payload = 64, .proto = IPPROTO_TCP, .dport = PORT}, NOT_OURS},
+	{{DATA4, .payload = 64, .dport = PORT + 1}, NOT_OURS},
+	{{DATA4, .payload = 64, .dport = 0x6cca}, NOT_OURS}, /* the port in the wrong byte order */
+	{{DATA6, .payload = 64, .dport = PORT - 1}, NOT_OURS},
+	{{.dst = "192.0.2.2", .type = 4, .receiver = KNOWN, .payload = 64}, NOT_OURS},
+	{{.dst = "2001:db8::2", .type = 4, .receiver = KNOWN, .payload = 64}, NOT_OURS},
+	{{.dst = "::ffff:192.0.2.2", .type = 4, .receiver = KNOWN, .payload = 64}, NOT_OURS},
+	{{.dst = "192.0.2.2", .type = 1, .payload = 148}, NOT_OURS},
+	/* tags, options, extension headers, fragments: the stack's */
+	{{DATA4, .payload = 64, .vlan = ETH_P_8021Q}, NOT_OURS},
+	{{DATA6, .payload = 64, .vlan = ETH_P_8021AD}, NOT_OURS},
+	{{DATA4, .payload = 64, .options = 1}, NOT_OURS},
+	{{DATA4, .payload = 64, .options = 10}, NOT_OURS},
+	{{DATA6, .payload = 64, .ext = EXT(IPPROTO_HOPOPTS)}, NOT_OURS},
+	{{DATA6, .payload = 64, .ext = EXT(IPPROTO_FRAGMENT)}, NOT_OURS},
+	{{DATA6, .payload = 64, .ext = EXT(IPPROTO_DSTOPTS)}, NOT_OURS},
+	{{DATA4, .payload = 64, .frag_off = 0x2000}, NOT_OURS}, /* first fragment */
+	{{DATA4, .payload = 64, .frag_off = 0x2010}, NOT_OURS}, /* one in the middle */
+	{{DATA4, .payload = 64, .frag_off = 0x0010}, NOT_OURS}, /* the last one */
+	{{DATA4, .payload = 64, .frag_off = 0x1fff}, NOT_OURS},
+	{{DATA4, .payload = 64, .frag_off = 0x4000}, STEER}, /* DF is no fragment */
+	{{DATA4, .payload = 64, .version = 6}, NOT_OURS},
+	{{DATA6, .payload = 64, .version = 4}, NOT_OURS},
+	{{DATA4, .payload = 64, .ethertype = ETH_P_IPV6}, NOT_OURS},
+	{{DATA6, .payload = 64, .ethertype = ETH_P_IP}, NOT_OURS},
+	{{DATA4, .payload = 64, .ethertype = ETH_P_LOOP}, NOT_OURS},
+};
+
+static const struct expect messages[] = {
+	/* the four types; zero and other types; reserved bytes that are not zero */
+	{{.dst = LOCAL4, .type = 1, .payload = 148}, PASS},
+	{{.dst = LOCAL4, .type = 2, .receiver = KNOWN, .payload = 92}, PASS},
+	{{.dst = LOCAL4, .type = 3, .receiver = KNOWN, .payload = 64}, PASS},
+	{{.dst = LOCAL6, .type = 1, .payload = 148}, PASS},
+	{{.dst = LOCAL6, .type = 2, .payload = 92}, PASS},
+	{{.dst = LOCAL6, .type = 3, .payload = 64}, PASS},
+	{{.dst = LOCAL4, .type = 0, .receiver = KNOWN, .payload = 64}, PASS},
+	{{.dst = LOCAL4, .type = 5, .receiver = KNOWN, .payload = 64}, PASS},
+	{{.dst = LOCAL4, .type = 0x104, .receiver = KNOWN, .payload = 64}, PASS},
+	{{.dst = LOCAL6, .type = 0x04000000, .receiver = KNOWN, .payload = 64}, PASS},
+	/* receivers */
+	{{.dst = LOCAL4, .type = 4, .receiver = UNKNOWN, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL6, .type = 4, .receiver = UNKNOWN, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL4, .type = 4, .receiver = 0x01000080, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL4, .type = 4, .receiver = 0, .payload = 64}, UNKNOWN_RECEIVER},
+	/* too short for a type; for a data message; the shortest data message, a keepalive */
+	{{.dst = LOCAL4, .payload = 0}, PASS},
+	{{DATA4, .payload = 3}, PASS},
+	{{DATA6, .payload = 3}, PASS},
+	{{DATA4, .payload = 4}, MALFORMED},
+	{{DATA4, .payload = 8}, MALFORMED},
+	{{DATA4, .payload = 31}, MALFORMED},
+	{{DATA6, .payload = 31}, MALFORMED},
+	{{.dst = LOCAL4, .type = 4, .receiver = UNKNOWN, .payload = 31}, MALFORMED},
+	{{DATA4, .payload = 32}, STEER},
+	{{DATA6, .payload = 32}, STEER},
+	/* the UDP length governs: padding behind it, a length past the frame, below the header */
+	{{DATA4, .payload = 32, .padding = 18}, STEER},
+	{{DATA4, .payload = 31, .padding = 18}, MALFORMED},
+	{{DATA4, .payload = 64, .udp_len_off = 1}, PASS},
+	{{DATA6, .payload = 64, .udp_len_off = 1}, PASS},
+	{{DATA4, .payload = 64, .udp_len_off = 1, .padding = 1}, STEER},
+	{{DATA4, .payload = 64, .udp_len_off = -33}, MALFORMED},
+	{{DATA4, .payload = 64, .udp_len_off = -65}, PASS},
+	{{DATA4, .payload = 64, .udp_len_off = -72}, PASS},
+};
+
+static void check_table(const struct expect *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++, e++) {
+		packet_build(&pkt, &e->spec);
+		if (getenv("WGX_TEST_VERBOSE"))
+			print_message("# packet %zu\n", i);
+		check(e->want);
+	}
+}
+
+static void test_whose(void **state)
+{
+	need_bpf();
+	check_table(whose, sizeof(whose) / sizeof(whose[0]));
+}
+
+/* Options that look like a UDP header and a message of ours, where a header without them would be */
+static void test_options_in_disguise(void **state)
+{
+	static struct packet bait;
+
+	need_bpf();
+	packet_build(&bait, &(struct packet_spec){DATA4, .payload = 32});
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64, .options = 10});
+	memcpy(pkt.data + ETH_HLEN + sizeof(struct iphdr),
+	       bait.data + ETH_HLEN + sizeof(struct iphdr), 40);
+	check(NOT_OURS);
+	packet_build(&bait, &(struct packet_spec){DATA6, .payload = 32});
+	packet_build(&pkt,
+		     &(struct packet_spec){DATA6, .payload = 64, .ext = EXT(IPPROTO_ROUTING)});
+	memcpy(pkt.data + ETH_HLEN + sizeof(struct ipv6hdr),
+	       bait.data + ETH_HLEN + sizeof(struct ipv6hdr), 40);
+	check(NOT_OURS);
+}
+
+static void test_messages(void **state)
+{
+	need_bpf();
+	check_table(messages, sizeof(messages) / sizeof(messages[0]));
+}
+
+/* A frame cut at every length: not ours before the UDP header is whole, then the stack's to refuse */
+static void check_truncated(const struct packet_spec *spec, size_t l3)
+{
+	size_t full;
+
+	packet_build(&pkt, spec);
+	full = pkt.len;
+	for (pkt.len = ETH_HLEN; pkt.len <= full; pkt.len++) {
+		enum verdict want = pkt.len < ETH_HLEN + l3 + sizeof(struct udphdr) ? NOT_OURS
+				    : pkt.len < full				    ? PASS
+										    : STEER;
+
+		check_xdp(skel->progs.wgx_ingress_xdp, want);
+		check_xdp(skel->progs.wgx_ingress_xdp_linear, want);
+		/* BPF_PROG_TEST_RUN refuses shorter skbs (6.18): test_collector() sends those */
+		if (pkt.len >= ETH_HLEN + l3)
+			check_tc(want, 0);
+	}
+}
+
+static void test_truncated(void **state)
+{
+	need_bpf();
+	check_truncated(&(struct packet_spec){DATA4, .payload = 64}, sizeof(struct iphdr));
+	check_truncated(&(struct packet_spec){DATA6, .payload = 64}, sizeof(struct ipv6hdr));
+}
+
+/* Superframes are judged by their first message's type alone, and never dropped */
+static void test_gso(void **state)
+{
+	static const struct expect frames[] = {
+		{{DATA4, .payload = 3000}, STEER},
+		{{DATA6, .payload = 3000}, STEER},
+		{{.dst = LOCAL4, .type = 4, .receiver = UNKNOWN, .payload = 3000}, STEER},
+		{{.dst = LOCAL6, .type = 4, .receiver = UNKNOWN, .payload = 3000}, STEER},
+		{{.dst = LOCAL4, .type = 4, .payload = 20}, STEER}, /* the worker drops it */
+		{{.dst = LOCAL4, .type = 1, .payload = 3000}, PASS},
+		{{.dst = LOCAL6, .type = 2, .payload = 3000}, PASS},
+		{{.dst = LOCAL4, .type = 3, .payload = 3000}, PASS},
+		{{DATA4, .payload = 3000, .udp_len_off = 1}, PASS},
+		{{DATA4, .payload = 3000, .dport = PORT + 1}, NOT_OURS},
+		{{.dst = "192.0.2.2", .type = 4, .receiver = KNOWN, .payload = 3000}, NOT_OURS},
+	};
+
+	need_bpf();
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		packet_build(&pkt, &frames[i].spec);
+		check_tc(frames[i].want, 148);
+		check_tc(frames[i].want, 1452);
+	}
+}
+
+/* A jumbo frame in XDP fragments: the length of all of it counts, where the program can know it */
+static void test_jumbo(void **state)
+{
+	need_bpf();
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 8900});
+	check_xdp(skel->progs.wgx_ingress_xdp, STEER);
+	check_xdp(skel->progs.wgx_ingress_xdp_linear, PASS);
+	packet_build(&pkt, &(struct packet_spec){DATA6, .payload = 8900, .udp_len_off = 1});
+	check_xdp(skel->progs.wgx_ingress_xdp, PASS);
+}
+
+/* Where there is nobody to steer to, all goes to the UDP socket */
+static void test_nobody(void **state)
+{
+	need_bpf();
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64});
+	set_xsk(false);
+	check_xdp(skel->progs.wgx_ingress_xdp, PASS);
+	check_xdp(skel->progs.wgx_ingress_xdp_linear, PASS);
+	configure(0, 0);
+	check_tc(NOT_OURS, 0);
+	packet_build(&pkt, &(struct packet_spec){.dst = LOCAL4, .type = 4, .payload = 64});
+	check_tc(NOT_OURS, 0);
+	configure(1, WGX_CONFIG_REDIRECT_PEER);
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64});
+	check_tc(STEER, 0);
+}
+
+/*
+ * The whole way, with real packets:
+ *
+ *   far host's namespace │ this host's namespace                │ private namespace
+ *                        │                                      │
+ *   AF_PACKET ──► u0 ──veth──► eth0 (tcx: wgx_ingress_tc)       │
+ *                        │       │  bpf_redirect(F_INGRESS)     │
+ *                        │       ├──► col (XDP: wgx_steer) ──► AF_XDP
+ *                        │       │                              │
+ *                        │       └──► col ······· veth ········ ──► colp (XDP: wgx_steer) ──► AF_XDP
+ *                        │          bpf_redirect_peer()         │
+ */
+struct world {
+	int home, far, host, private;
+	int link, tx;
+	bool peer;
+	struct wgx_steer *steer;
+	struct xsk_rx rx;
+};
+
+/* False: this kernel has no tcx. */
+static bool world_open(struct world *w, bool redirect_peer)
+{
+	const char *dev = redirect_peer ? "colp" : "col";
+	__u32 queue = 0;
+
+	w->peer = redirect_peer;
+	w->home = netns_self();
+	w->private = netns_new();
+	w->far = netns_new();
+	w->host = netns_new();
+	veth_new("eth0", "u0", w->far, 1500);
+	veth_new("col", "colp", w->private, 65535);
+	configure(if_nametoindex("col"), redirect_peer ? WGX_CONFIG_REDIRECT_PEER : 0);
+	w->link = tcx_attach(skel->progs.wgx_ingress_tc, "eth0", ATTACH_TCX_INGRESS);
+	if (w->link < 0)
+		return false;
+	if (redirect_peer)
+		netns_enter(w->private);
+	w->steer = wgx_steer__open_and_load();
+	assert_non_null(w->steer);
+	xsk_rx_open(&w->rx, dev);
+	map_put(w->steer->maps.xsks, &queue, &w->rx.fd);
+	assert_int_equal(bpf_xdp_attach(if_nametoindex(dev),
+					bpf_program__fd(w->steer->progs.wgx_steer),
+					XDP_FLAGS_SKB_MODE, NULL),
+			 0);
+	netns_enter(w->far);
+	w->tx = packet_socket("u0");
+	return true;
+}
+
+static void world_close(struct world *w)
+{
+	if (w->link >= 0) {
+		close(w->tx);
+		xsk_rx_close(&w->rx);
+		wgx_steer__destroy(w->steer);
+		close(w->link);
+	}
+	netns_enter(w->home);
+	close(w->far);
+	close(w->host);
+	close(w->private);
+	close(w->home);
+}
+
+/* Few bytes linear, as from a NIC that puts packets into pages: the program has to pull */
+static void send_data(struct world *w, __u16 sport, __u32 segs, __u16 size)
+{
+	const size_t headers = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr);
+	struct virtio_net_hdr hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+		.gso_size = size,
+		.hdr_len = ETH_HLEN,
+		.csum_start = ETH_HLEN + sizeof(struct iphdr),
+		.csum_offset = offsetof(struct udphdr, check),
+	};
+
+	packet_build(&pkt, &(struct packet_spec){DATA4, .sport = sport, .payload = segs * size});
+	/* GRO mixes types: every other message is a handshake's, and each has other content */
+	for (__u32 i = 1; i < segs; i++) {
+		memset(pkt.data + headers + i * size, i, size);
+		memcpy(pkt.data + headers + i * size, i % 2 ? "\1\0\0" : "\4\0\0", 4);
+	}
+	if (segs == 1)
+		hdr = (struct virtio_net_hdr){};
+	assert_true(packet_send(w->tx, &hdr, &pkt));
+}
+
+/* The frame just sent arrives at the AF_XDP socket whole, and with its stamp */
+static void expect_data(struct world *w, __u16 gso_size, int descs)
+{
+	static struct packet got;
+	struct wgx_stamp want = {
+		.magic = WGX_STAMP_MAGIC, .flags = WGX_STAMP_INGRESS, .gso_size = gso_size};
+	int got_descs;
+
+	assert_true(xsk_rx_frame(&w->rx, &got, &got_descs));
+	assert_int_equal(got.len, pkt.len);
+	assert_int_equal(got_descs, descs);
+	assert_memory_equal(got.data, &want, sizeof(want));
+	assert_memory_equal(got.data + sizeof(want), pkt.data + sizeof(want),
+			    pkt.len - sizeof(want));
+}
+
+/* Frames that must pass by, then one that is steered: it must be the first to arrive */
+static void send_strangers(struct world *w)
+{
+	const struct virtio_net_hdr none = {};
+
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64, .vlan = ETH_P_8021Q});
+	assert_true(packet_send(w->tx, &none, &pkt));
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64, .options = 1});
+	assert_true(packet_send(w->tx, &none, &pkt));
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64});
+	for (pkt.len = ETH_HLEN + 1; pkt.len < ETH_HLEN + 28; pkt.len++)
+		assert_true(packet_send(w->tx, &none, &pkt));
+}
+
+static void check_collector(bool redirect_peer)
+{
+	struct counts before = counts_now(), after;
+	struct world w = {};
+
+	if (!world_open(&w, redirect_peer)) {
+		world_close(&w);
+		skip();
+	}
+	send_strangers(&w);
+	send_data(&w, 1000, 1, 1452);
+	expect_data(&w, 0, 1);
+	send_data(&w, 1000, 20, 1452);
+	expect_data(&w, 1452, (pkt.len + WGX_CHUNK_PAYLOAD - 1) / WGX_CHUNK_PAYLOAD);
+	send_data(&w, 1000, 44, 1452);
+	expect_data(&w, 1452, (pkt.len + WGX_CHUNK_PAYLOAD - 1) / WGX_CHUNK_PAYLOAD);
+	send_data(&w, 1000, 1, 32);
+	expect_data(&w, 0, 1);
+	/* flows on all of the sender's queues: the collector has one */
+	for (__u16 sport = 2000; sport < 2032; sport++) {
+		send_data(&w, sport, 1, 64);
+		expect_data(&w, 0, 1);
+	}
+	after = counts_now();
+	assert_int_equal(after.steered - before.steered, 4 + 32);
+	assert_int_equal(after.passed - before.passed, 0);
+	assert_int_equal(after.malformed + after.unknown, before.malformed + before.unknown);
+	assert_int_equal(percpu_sum(w.steer->maps.drops, WGX_DROP_STEER_NO_RING), 0);
+	world_close(&w);
+}
+
+static void test_collector(void **state)
+{
+	need_bpf();
+	check_collector(false);
+}
+
+static void test_collector_peer(void **state)
+{
+	need_bpf();
+	check_collector(true);
+}
+
+static void test_speed(void **state)
+{
+	need_bpf();
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 1452});
+	print_message("# wgx_ingress_tc: %u ns a frame steered\n",
+		      run_ns(skel->progs.wgx_ingress_tc, &pkt));
+	print_message("# wgx_ingress_xdp: %u ns a frame steered\n",
+		      run_ns(skel->progs.wgx_ingress_xdp, &pkt));
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 1452, .dport = 9});
+	print_message("# wgx_ingress_tc: %u ns a frame of others\n",
+		      run_ns(skel->progs.wgx_ingress_tc, &pkt));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_abi),
+		TEST(test_whose),
+		TEST(test_options_in_disguise),
+		TEST(test_messages),
+		TEST(test_truncated),
+		TEST(test_gso),
+		TEST(test_jumbo),
+		TEST(test_nobody),
+		TEST(test_collector),
+		TEST(test_collector_peer),
+		TEST(test_speed),
+	};
+
+	return cmocka_run_group_tests_name("bpf_ingress", tests, NULL, NULL);
+}

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# A router with wgx attached to both of its devices, and listening on port 51820 itself, forwards
+# other hosts' WireGuard on that port untouched.
+#
+#	A wg0 10.7.0.1 -- 192.0.2.1 ---- eth0 .254 r .254 eth1 ---- 198.51.100.2 -- wg0 10.7.0.2 B
+#	A wg1 10.8.0.1 .................... wg0 10.8.0.254 r         all ports are 51820, wg1's 51821
+. "$(dirname "$0")/../lib.sh"
+require wg iperf3 jq socat
+require_impl "$IMPL" wireguard-go
+
+host_add A r B
+link A eth0 r eth0
+link B eth0 r eth1
+addr A eth0 192.0.2.1/24
+addr B eth0 198.51.100.2/24
+addr r eth0 192.0.2.254/24
+addr r eth1 198.51.100.254/24
+on A ip route add default via 192.0.2.254
+on B ip route add default via 198.51.100.254
+forwarding r
+
+up() { # up host interface impl address port
+	impl_up "$1" "$2" "$3" && key_for "$1" "$2" &&
+		on "$1" wg set "$2" private-key "$WORK/$1.$2.key" listen-port "$5" &&
+		addr "$1" "$2" "$4/24" && on "$1" ip link set "$2" up
+}
+check 'A wg0' up A wg0 wireguard-go 10.7.0.1 51820 || finish
+check 'A wg1' up A wg1 wireguard-go 10.8.0.1 51821 || finish
+check 'B wg0' up B wg0 wireguard-go 10.7.0.2 51820 || finish
+check 'r wg0' up r wg0 "$IMPL" 10.8.0.254 51820 || finish
+wg_peer A wg0 B wg0 endpoint 198.51.100.2:51820 allowed-ips 10.7.0.2/32
+wg_peer B wg0 A wg0 endpoint 192.0.2.1:51820 allowed-ips 10.7.0.1/32
+wg_peer A wg1 r wg0 endpoint 192.0.2.254:51820 allowed-ips 10.8.0.254/32
+wg_peer r wg0 A wg1 endpoint 192.0.2.1:51821 allowed-ips 10.8.0.1/32
+check 'attach the router, eth0' impl_attach r eth0 "$IMPL"
+check 'attach the router, eth1' impl_attach r eth1 "$IMPL"
+
+check "the router's own tunnel" ping_ok A 10.8.0.254
+before=0 after=0
+[ "$IMPL" != wgx ] || before=$(wgx_counter r wg0 opened_packets)
+check 'a foreign tunnel, ping' ping_ok A 10.7.0.2
+iperf_server B
+check 'a foreign tunnel, TCP' iperf A 10.7.0.2
+check 'a foreign tunnel, TCP back' iperf A 10.7.0.2 -R
+check 'a foreign tunnel, 50 MB, SHA-256' file_copy A B 10.7.0.2 50
+[ "$IMPL" != wgx ] || after=$(wgx_counter r wg0 opened_packets)
+check_equal 'none of it was opened by the router' "$before" "$after"
+[ "$IMPL" != wgx ] || check_equal 'nothing was dropped by the router' "$(wgx_drops r wg0)" ''
+
+iperf_server r
+check "both at once: the router's own" iperf A 10.8.0.254
+check "both at once: the foreign one" ping_ok B 10.7.0.1
+[ "$IMPL" != wgx ] || check "the router's own data was opened there" \
+	test "$(wgx_counter r wg0 opened_packets)" -gt "$after"
+finish

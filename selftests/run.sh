@@ -1,0 +1,227 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# make test: installs what is missing, builds, and runs every test this machine can run.
+#
+#	selftests/run.sh [pattern ...]
+#
+# A pattern is a part of a test's name: build/, unit/, asan/, tsan/, nomb/, bpf/, netns/, interop/,
+# netns/tunnel. Each test prints TAP lines, which are counted; the last line of all is
+# "N passed, N failed, N skipped". V=1 shows every line of every test.
+set -u -o pipefail
+export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+SELFTESTS=$(cd "$(dirname "$0")" && pwd)
+TOP=$(dirname "$SELFTESTS")
+cd "$TOP" || exit 1
+export BUILD=${BUILD:-build}
+LOGS=$BUILD/log
+JOBS=$(nproc)
+V=${V:-0}
+PATTERNS=("$@")
+PASSED=0 FAILED=0 SKIPPED=0 RUN=0
+# What was said to the make that called us is not for the builds below.
+unset MAKEFLAGS MFLAGS MAKELEVEL SAN IPSEC_MB
+
+CHILD=
+interrupted() {
+	trap '' INT TERM
+	[ -z "$CHILD" ] || kill -TERM "$CHILD" 2>/dev/null
+	wait
+	summary
+	exit 130
+}
+trap interrupted INT TERM
+
+summary() { echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"; }
+
+wanted() {
+	local p
+	[ ${#PATTERNS[@]} -gt 0 ] || return 0
+	for p in "${PATTERNS[@]}"; do
+		case $1 in *"$p"*) return 0 ;; esac
+	done
+	return 1
+}
+
+# any_wanted prefix: is anything with this prefix among the patterns?
+any_wanted() {
+	local p
+	[ ${#PATTERNS[@]} -gt 0 ] || return 0
+	for p in "${PATTERNS[@]}"; do
+		case $p in "$1"*) return 0 ;; esac
+		case $1 in *"$p"*) return 0 ;; esac
+	done
+	return 1
+}
+
+# count_tap name status log: adds the log's TAP lines up and prints the test's line.
+count_tap() {
+	local name=$1 status=$2 log=$3 pass fail skip plan note=
+	# cmocka writes "not ok N # SKIP name" for a skipped test.
+	skip=$(grep -ciE '^(not )?ok\b.*# *skip' "$log")
+	fail=$(grep -E '^not ok\b' "$log" | grep -civE '# *skip')
+	pass=$(grep -E '^ok\b' "$log" | grep -civE '# *skip')
+	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+		fail=$((fail + 1)) note=' (timed out)'
+	elif [ "$status" != 0 ] && [ "$fail" = 0 ]; then
+		fail=1 note=" (exit status $status)"
+	elif [ $((pass + fail + skip)) = 0 ]; then
+		fail=1 note=' (no TAP line)'
+	elif [ "$plan" = 0 ]; then
+		fail=$((fail + 1)) note=' (no plan)'
+	elif [ "$plan" != $((pass + fail + skip)) ]; then
+		fail=$((fail + 1)) note=" (planned $plan)"
+	fi
+	PASSED=$((PASSED + pass)) FAILED=$((FAILED + fail)) SKIPPED=$((SKIPPED + skip))
+	if [ "$fail" != 0 ]; then
+		printf 'FAIL %-34s %d passed, %d failed, %d skipped%s\n' "$name" $pass $fail $skip "$note"
+	elif [ "$pass" = 0 ]; then
+		printf 'skip %-34s %s\n' "$name" "$(sed -nE 's/^(not )?ok.*# *SKIP *//Ip' "$log" | head -n 1)"
+	else
+		printf 'ok   %-34s %d passed%s\n' "$name" $pass "$([ "$skip" = 0 ] || echo ", $skip skipped")"
+	fi
+	show_log "$fail" "$log"
+}
+
+show_log() { # show_log failures log
+	if [ "$V" = 1 ]; then
+		sed 's/^/     | /' "$2"
+	elif [ "$1" != 0 ]; then
+		grep -nE -A 12 '^not ok\b' "$2" | head -n 60 | sed 's/^/     | /'
+		echo "     | ... the end of $2:"
+		tail -n 20 "$2" | sed 's/^/     | /'
+	else
+		grep -iE '^(not )?ok\b.*# *skip' "$2" | sed 's/^/     | /'
+	fi
+}
+
+# run_bounded seconds log command ...: in the background, so that an interrupt reaches us at once.
+run_bounded() {
+	local limit=$1 log=$2
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1 &
+	CHILD=$!
+	wait "$CHILD"
+	local status=$?
+	CHILD=
+	return $status
+}
+
+# tap name seconds command ...: a program that prints TAP lines
+tap() {
+	local name=$1 limit=$2 log=$LOGS/$1.log
+	shift 2
+	wanted "$name" || return 0
+	RUN=$((RUN + 1))
+	run_bounded "$limit" "$log" "$@"
+	count_tap "$name" $? "$log"
+}
+
+# step name seconds command ...: one test by its exit status. Only where wanted.
+step() {
+	wanted "$1" || return 0
+	RUN=$((RUN + 1))
+	always "$@"
+}
+
+always() {
+	local name=$1 limit=$2 log=$LOGS/$1.log
+	shift 2
+	if run_bounded "$limit" "$log" "$@"; then
+		PASSED=$((PASSED + 1))
+		printf 'ok   %s\n' "$name"
+	else
+		FAILED=$((FAILED + 1))
+		printf 'FAIL %s\n' "$name"
+		grep -E -A 6 'error|Error' "$log" | head -n 40 | sed 's/^/     | /'
+		tail -n 15 "$log" | sed 's/^/     | /'
+		return 1
+	fi
+}
+
+mk() { make --no-print-directory -j"$JOBS" "$@"; }
+export -f mk
+export JOBS
+
+unit_names() {
+	local f
+	for f in selftests/unit/test_*.c; do
+		[ ! -e "$f" ] || basename "$f" .c
+	done
+}
+
+# unit_suite label builddir limit [wrapper ...]: every unit test built there
+unit_suite() {
+	local label=$1 dir=$2 limit=$3 t
+	shift 3
+	for t in $(unit_names); do
+		[ ! -e "$dir/selftests/unit/$t" ] || tap "$label/${t#test_}" "$limit" "$@" "$dir/selftests/unit/$t"
+	done
+}
+
+targets() { # targets builddir prefix...: unit test programs whose name contains a word
+	local dir=$1 word=$2 t
+	for t in $(unit_names); do
+		case $t in *"$word"*) echo "$dir/selftests/unit/$t" ;; esac
+	done
+}
+
+run_builds() {
+	always build/gcc 900 bash -c 'mk CC=gcc SAN= BUILD="$BUILD" all tests' || return
+	step build/clang 900 bash -c 'mk CC=clang SAN= BUILD=build-clang all tests'
+	step build/format 120 make --no-print-directory format-check
+	step build/vmlinux 120 make --no-print-directory BUILD="$BUILD" check-vmlinux
+	step build/shell 60 bash -c 'for f in selftests/*.sh selftests/*/*.sh selftests/*/*.inc .ci/run; do
+		bash -n "$f" || exit 1; done'
+}
+
+run_units() {
+	local list
+	unit_suite unit "$BUILD" 300
+	if any_wanted asan/; then
+		mapfile -t list < <(targets build-address-undefined test_)
+		always build/asan 900 make -j"$JOBS" CC=gcc SAN=address,undefined \
+			BUILD=build-address-undefined "${list[@]}" &&
+			unit_suite asan build-address-undefined 600 env \
+				UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+	fi
+	if any_wanted tsan/; then
+		mapfile -t list < <(targets build-thread thread)
+		# TSan's memory map fails under the kernel's full address randomization.
+		[ ${#list[@]} -eq 0 ] || {
+			always build/tsan 900 make -j"$JOBS" CC=gcc SAN=thread BUILD=build-thread "${list[@]}" &&
+				unit_suite tsan build-thread 600 setarch -R env TSAN_OPTIONS=halt_on_error=1
+		}
+	fi
+	if any_wanted nomb/; then
+		mapfile -t list < <(targets build-nomb test_)
+		always build/nomb 900 make -j"$JOBS" CC=gcc SAN= IPSEC_MB=0 BUILD=build-nomb \
+			build-nomb/wgx "${list[@]}" && unit_suite nomb build-nomb 300
+	fi
+}
+
+run_scripts() { # run_scripts directory limit
+	local f name
+	for f in "selftests/$1"/*.sh; do
+		[ -x "$f" ] || continue
+		name=$1/$(basename "$f" .sh)
+		tap "$name" "$2" "$f"
+	done
+}
+
+"$SELFTESTS/setup.sh" || { PASSED=0 FAILED=1 && summary && exit 1; }
+rm -rf "$LOGS"
+if run_builds; then
+	run_units
+	for t in "$BUILD"/selftests/bpf/test_*; do
+		[ -x "$t" ] && [ -f "$t" ] && tap "bpf/$(basename "$t" | sed 's/^test_//')" 300 "$t"
+	done
+	run_scripts netns 300
+	run_scripts interop 300
+fi
+[ $RUN -gt 0 ] || [ $FAILED -gt 0 ] || { echo 'no test matches' && FAILED=1; }
+summary
+[ $FAILED -eq 0 ]

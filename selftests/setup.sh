@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Installs the packages of packages.txt that are missing. Does nothing, and asks no mirror, where all
+# are there; --check only lists them.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+
+if ! command -v dpkg-query >/dev/null; then
+	echo 'setup.sh: no dpkg here; what is needed is listed in selftests/packages.txt' >&2
+	exit 0
+fi
+
+arch=$(dpkg --print-architecture)
+installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^ii //p')
+missing=()
+while read -r package only _; do
+	case $package in '' | '#'*) continue ;; esac
+	case $only in '' | "[$arch]") ;; *) continue ;; esac
+	grep -qxF "$package" <<<"$installed" || missing+=("$package")
+done <"$here/packages.txt"
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "setup.sh: missing: ${missing[*]}"
+[ "${1:-}" != --check ] || exit 1
+if [ "$(id -u)" != 0 ]; then
+	echo "setup.sh: not root; run: apt-get install ${missing[*]}" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq -o Dpkg::Use-Pty=0 update </dev/null &&
+	apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null || {
+	echo 'setup.sh: apt-get failed' >&2
+	exit 1
+}

@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two WireGuard peers over a simulated network, in simulated time: seeded, so that a failure repeats.
+ *
+ *	hosts[0] ── loss, delay, duplication, reordering ── hosts[1]
+ *
+ * Each host plays the daemon (indices, keypairs, staged packets, wake-ups) and its workers. Whatever
+ * must hold at all times is asserted here: no nonce twice under one key, no key past its life, keypairs
+ * and indices freed once.
+ */
+#ifndef WGX_SELFTESTS_SIM_H
+#define WGX_SELFTESTS_SIM_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <endian.h>
+#include <errno.h>
+#include "proto/data.h"
+#include "proto/session.h"
+
+#define SIM_MS UINT64_C(1000000)
+#define SIM_S WGX_SECOND
+#define SIM_START (1000 * SIM_S) /* boot time at which a simulation begins */
+#define SIM_EPOCH (UINT64_C(1700000000) * SIM_S) /* Unix time at boot time 0 */
+#define SIM_INDICES 16
+#define SIM_KEYS 8192
+#define SIM_TIMES 256
+#define SIM_STAGED_MAX 128
+#define SIM_PAYLOAD 16
+#define SIM_MSG_MAX 160
+
+struct sim;
+
+struct sim_index {
+	bool used;
+	uint32_t index;
+	struct wgx_session *session;
+	struct wgx_keypair *kp;
+};
+
+/* every message a host sent: [type] */
+struct sim_sent {
+	unsigned int count;
+	uint64_t at[SIM_TIMES]; /* boot ns of the first SIM_TIMES */
+	uint8_t last[SIM_MSG_MAX];
+	size_t last_len;
+};
+
+struct sim_host {
+	struct sim *sim;
+	unsigned int id;
+	struct wgx_local *local;
+	struct wgx_session *session;
+	struct wgx_from address; /* as the other one sees it */
+	struct sim_index indices[SIM_INDICES];
+	struct wgx_keypair *keypairs[SIM_INDICES];
+	unsigned int indices_live, indices_most, keypairs_live;
+	bool fail_index, fail_keypair;
+	bool knows_peer, knows_endpoint;
+	bool under_load;
+	bool deaf; /* nothing reaches it */
+	unsigned int staged;
+	uint64_t deadline; /* of wgx_session_run() */
+	bool woken;
+	uint64_t woken_at;
+	struct sim_sent sent[5]; /* by message type */
+	unsigned int keepalives_sent, keepalives_received, data_sent, data_received;
+	unsigned int wakes, runs, drops, dropped, endpoints_set, sources_cleared, flushes;
+	unsigned int results[4]; /* by enum wgx_handshake_result */
+	int open_error; /* of the last data message refused */
+};
+
+struct sim_packet {
+	uint64_t at;
+	unsigned int to;
+	size_t len;
+	uint8_t data[SIM_MSG_MAX];
+};
+
+/* one direction of one session */
+struct sim_key {
+	uint8_t key[WGX_KEY_LEN];
+	unsigned int owner;
+	uint64_t next; /* nonce */
+	uint64_t born;
+};
+
+struct sim {
+	uint64_t boot;
+	uint64_t epoch; /* real time at boot 0 */
+	uint64_t rng;
+	struct sim_host hosts[2];
+	struct sim_packet *packets;
+	size_t n_packets, room;
+	unsigned int loss, duplicate; /* in 1000 */
+	uint64_t delay_min, delay_max;
+	uint64_t wake_delay_max;
+	struct sim_key *keys;
+	size_t n_keys;
+};
+
+static inline uint64_t sim_random(struct sim *sim)
+{
+	uint64_t z = sim->rng += UINT64_C(0x9e3779b97f4a7c15); /* SplitMix64 */
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* 0 to @below - 1; @below of 0 gives 0 */
+static inline uint64_t sim_below(struct sim *sim, uint64_t below)
+{
+	return below ? sim_random(sim) % below : 0;
+}
+
+static inline struct wgx_now sim_now(const struct sim *sim)
+{
+	return (struct wgx_now){ .boot = sim->boot, .real = sim->epoch + sim->boot };
+}
+
+/* ---- the network ---- */
+
+static inline void sim_enqueue(struct sim *sim, unsigned int to, const void *msg, size_t len)
+{
+	struct sim_packet *p;
+
+	if (sim->n_packets == sim->room) {
+		sim->room = sim->room ? 2 * sim->room : 64;
+		sim->packets = realloc(sim->packets, sim->room * sizeof(*sim->packets));
+		assert_non_null(sim->packets);
+	}
+	p = &sim->packets[sim->n_packets++];
+	p->at = sim->boot + sim->delay_min + sim_below(sim, sim->delay_max - sim->delay_min + 1);
+	p->to = to;
+	p->len = len;
+	assert_true(len <= sizeof(p->data));
+	memcpy(p->data, msg, len);
+}
+
+static inline void sim_transmit(struct sim_host *h, const void *msg, size_t len)
+{
+	struct sim *sim = h->sim;
+	struct sim_sent *sent = &h->sent[*(const uint8_t *)msg];
+
+	assert_in_range(*(const uint8_t *)msg, WGX_MSG_INITIATION, WGX_MSG_DATA);
+	if (sent->count < SIM_TIMES)
+		sent->at[sent->count] = sim->boot;
+	sent->count++;
+	memcpy(sent->last, msg, len);
+	sent->last_len = len;
+	if (sim_below(sim, 1000) < sim->loss)
+		return;
+	sim_enqueue(sim, !h->id, msg, len);
+	while (sim_below(sim, 1000) < sim->duplicate)
+		sim_enqueue(sim, !h->id, msg, len);
+}
+
+/* ---- keys: P-DT-6, P-TM-3 ---- */
+
+static inline struct sim_key *sim_key_find(struct sim *sim, const uint8_t key[WGX_KEY_LEN])
+{
+	for (size_t i = sim->n_keys; i-- > 0;) {
+		if (!memcmp(sim->keys[i].key, key, WGX_KEY_LEN))
+			return &sim->keys[i];
+	}
+	return NULL;
+}
+
+static inline void sim_key_born(struct sim_host *h, const uint8_t key[WGX_KEY_LEN])
+{
+	struct sim *sim = h->sim;
+	struct sim_key *k = &sim->keys[sim->n_keys];
+
+	assert_null(sim_key_find(sim, key)); /* a fresh key each time */
+	assert_true(sim->n_keys < SIM_KEYS);
+	memcpy(k->key, key, WGX_KEY_LEN);
+	k->owner = h->id;
+	k->next = 0;
+	k->born = sim->boot;
+	sim->n_keys++;
+}
+
+static inline void sim_key_used(struct sim_host *h, const uint8_t key[WGX_KEY_LEN],
+				const uint8_t *msg)
+{
+	struct sim_key *k = sim_key_find(h->sim, key);
+	uint64_t nonce;
+
+	assert_non_null(k);
+	assert_int_equal(k->owner, h->id);
+	memcpy(&nonce, msg + offsetof(struct wgx_msg_data, counter), sizeof(nonce));
+	assert_true(le64toh(nonce) >= k->next);
+	k->next = le64toh(nonce) + 1;
+	assert_true(h->sim->boot - k->born < WGX_REJECT_AFTER_TIME);
+}
+
+/* ---- the workers ---- */
+
+static inline bool sim_seal(struct sim_host *h, const void *plain, size_t len)
+{
+	uint8_t msg[SIM_PAYLOAD + WGX_DATA_OVERHEAD];
+	struct wgx_keypair *kp = wgx_session_sending_key(h->session, h->sim->boot);
+
+	if (!kp || wgx_data_seal(kp, plain, len, h->sim->boot, msg))
+		return false;
+	sim_key_used(h, kp->send_key, msg);
+	sim_transmit(h, msg, len + WGX_DATA_OVERHEAD);
+	wgx_session_note_sent(h->session, kp, h->sim->boot, len != 0);
+	if (len)
+		h->data_sent++;
+	else
+		h->keepalives_sent++;
+	return true;
+}
+
+/* One packet of the application; staged where there is no key. */
+static inline void sim_send(struct sim_host *h)
+{
+	static const uint8_t payload[SIM_PAYLOAD] = "data";
+
+	if (sim_seal(h, payload, sizeof(payload)))
+		return;
+	if (h->staged < SIM_STAGED_MAX)
+		h->staged++;
+	wgx_session_want_handshake(h->session, h->sim->boot);
+}
+
+static inline struct sim_index *sim_index_find(struct sim_host *h, uint32_t index)
+{
+	for (size_t i = 0; i < SIM_INDICES; i++) {
+		if (h->indices[i].used && h->indices[i].index == index)
+			return &h->indices[i];
+	}
+	return NULL;
+}
+
+static inline void sim_receive_data(struct sim_host *h, const uint8_t *msg, size_t len)
+{
+	uint8_t plain[SIM_MSG_MAX];
+	struct sim_index *ix;
+	uint32_t index;
+
+	memcpy(&index, msg + offsetof(struct wgx_msg_data, receiver), sizeof(index));
+	ix = sim_index_find(h, le32toh(index));
+	if (!ix || !ix->kp)
+		return;
+	h->open_error = wgx_data_open(ix->kp, msg, len, h->sim->boot, plain);
+	if (h->open_error)
+		return;
+	assert_true(h->sim->boot - ix->kp->created < WGX_REJECT_AFTER_TIME);
+	if (len > WGX_DATA_OVERHEAD)
+		h->data_received++;
+	else
+		h->keepalives_received++;
+	h->knows_endpoint = true; /* P-DT-1 */
+	wgx_session_note_received(h->session, ix->kp, h->sim->boot, len > WGX_DATA_OVERHEAD);
+}
+
+static inline enum wgx_handshake_result sim_receive(struct sim_host *h, const void *msg, size_t len)
+{
+	const struct wgx_now now = sim_now(h->sim);
+	enum wgx_handshake_result r;
+
+	if (*(const uint8_t *)msg == WGX_MSG_DATA) {
+		sim_receive_data(h, msg, len);
+		return WGX_HS_OK;
+	}
+	r = wgx_receive_handshake(h->local, msg, len, &h->sim->hosts[!h->id].address, h->under_load,
+				  &now, NULL);
+	h->results[r]++;
+	return r;
+}
+
+/* ---- upcalls ---- */
+
+static inline struct wgx_session *sim_find_key(void *ctx, const uint8_t key[WGX_KEY_LEN])
+{
+	struct sim_host *h = ctx;
+
+	return h->knows_peer && !memcmp(key, h->session->handshake.remote_static, WGX_KEY_LEN) ?
+		       h->session :
+		       NULL;
+}
+
+static inline struct wgx_session *sim_find_index(void *ctx, uint32_t index,
+						 struct wgx_keypair **ret_kp)
+{
+	struct sim_index *ix = sim_index_find(ctx, index);
+
+	if (!ix)
+		return NULL;
+	*ret_kp = ix->kp;
+	return ix->session;
+}
+
+static inline int sim_index_new(void *ctx, struct wgx_session *s, uint32_t *ret_index)
+{
+	struct sim_host *h = ctx;
+
+	if (h->fail_index)
+		return -1;
+	do
+		*ret_index = sim_random(h->sim);
+	while (sim_index_find(h, *ret_index));
+	for (size_t i = 0; i < SIM_INDICES; i++) {
+		if (h->indices[i].used)
+			continue;
+		h->indices[i] = (struct sim_index){ true, *ret_index, s, NULL };
+		if (++h->indices_live > h->indices_most)
+			h->indices_most = h->indices_live;
+		return 0;
+	}
+	fail_msg("index leaked");
+	return -1;
+}
+
+static inline void sim_index_bind(void *ctx, uint32_t index, struct wgx_keypair *kp)
+{
+	struct sim_host *h = ctx;
+	struct sim_index *ix = sim_index_find(h, index);
+
+	assert_non_null(ix);
+	assert_null(ix->kp);
+	assert_int_equal(kp->local_index, index);
+	ix->kp = kp;
+	sim_key_born(h, kp->send_key);
+}
+
+static inline void sim_index_free(void *ctx, uint32_t index)
+{
+	struct sim_host *h = ctx;
+	struct sim_index *ix = sim_index_find(h, index);
+
+	assert_non_null(ix); /* P-HS-5: freed once */
+	ix->used = false;
+	h->indices_live--;
+}
+
+static inline struct wgx_keypair *sim_keypair_new(void *ctx)
+{
+	struct sim_host *h = ctx;
+	struct wgx_keypair *kp;
+
+	if (h->fail_keypair)
+		return NULL;
+	kp = aligned_alloc(_Alignof(struct wgx_keypair), sizeof(*kp));
+	assert_non_null(kp);
+	memset(kp, 0, sizeof(*kp));
+	for (size_t i = 0; i < SIM_INDICES; i++) {
+		if (h->keypairs[i])
+			continue;
+		h->keypairs[i] = kp;
+		h->keypairs_live++;
+		return kp;
+	}
+	fail_msg("keypair leaked");
+	return NULL;
+}
+
+static inline void sim_keypair_free(void *ctx, struct wgx_keypair *kp)
+{
+	struct sim_host *h = ctx;
+
+	for (size_t i = 0; i < SIM_INDICES; i++)
+		assert_false(h->indices[i].used && h->indices[i].kp == kp);
+	for (size_t i = 0; i < SIM_INDICES; i++) {
+		if (h->keypairs[i] != kp)
+			continue;
+		h->keypairs[i] = NULL;
+		h->keypairs_live--;
+		free(kp);
+		return;
+	}
+	fail_msg("keypair freed twice");
+}
+
+static inline void sim_send_handshake(void *ctx, struct wgx_session *s, const void *msg, size_t len)
+{
+	struct sim_host *h = ctx;
+
+	assert_ptr_equal(s, h->session);
+	if (h->knows_endpoint)
+		sim_transmit(h, msg, len);
+}
+
+static inline void sim_send_reply(void *ctx, const struct wgx_from *to, const void *msg, size_t len)
+{
+	struct sim_host *h = ctx;
+
+	assert_ptr_equal(to->endpoint, &h->sim->hosts[!h->id]);
+	sim_transmit(h, msg, len);
+}
+
+static inline void sim_send_keepalive(void *ctx, struct wgx_session *s)
+{
+	assert_true(sim_seal(ctx, NULL, 0));
+}
+
+static inline void sim_flush_staged(void *ctx, struct wgx_session *s)
+{
+	struct sim_host *h = ctx;
+	unsigned int n = h->staged;
+
+	h->flushes++;
+	h->staged = 0;
+	if (!n)
+		sim_send_keepalive(ctx, s);
+	while (n--)
+		sim_send(h);
+}
+
+static inline void sim_drop_staged(void *ctx, struct wgx_session *s)
+{
+	struct sim_host *h = ctx;
+
+	h->drops++;
+	h->dropped += h->staged;
+	h->staged = 0;
+}
+
+static inline void sim_set_endpoint(void *ctx, struct wgx_session *s, const struct wgx_from *from)
+{
+	struct sim_host *h = ctx;
+
+	assert_ptr_equal(from->endpoint, &h->sim->hosts[!h->id]);
+	h->endpoints_set++;
+	h->knows_endpoint = true;
+}
+
+static inline void sim_clear_source(void *ctx, struct wgx_session *s)
+{
+	struct sim_host *h = ctx;
+
+	h->sources_cleared++;
+}
+
+static inline void sim_wake(void *ctx, struct wgx_session *s)
+{
+	struct sim_host *h = ctx;
+
+	h->wakes++;
+	if (h->woken)
+		return;
+	h->woken = true;
+	h->woken_at = h->sim->boot + sim_below(h->sim, h->sim->wake_delay_max + 1);
+}
+
+static inline void sim_random_bytes(void *ctx, void *buf, size_t len)
+{
+	struct sim_host *h = ctx;
+	uint8_t *p = buf;
+
+	while (len--)
+		*p++ = sim_random(h->sim);
+}
+
+static const struct wgx_upcalls sim_upcalls = {
+	.find_key = sim_find_key,
+	.find_index = sim_find_index,
+	.index_new = sim_index_new,
+	.index_bind = sim_index_bind,
+	.index_free = sim_index_free,
+	.keypair_new = sim_keypair_new,
+	.keypair_free = sim_keypair_free,
+	.send_handshake = sim_send_handshake,
+	.send_reply = sim_send_reply,
+	.send_keepalive = sim_send_keepalive,
+	.flush_staged = sim_flush_staged,
+	.drop_staged = sim_drop_staged,
+	.set_endpoint = sim_set_endpoint,
+	.clear_source = sim_clear_source,
+	.wake = sim_wake,
+	.random = sim_random_bytes,
+};
+
+/* ---- life ---- */
+
+static inline void sim_host_init(struct sim *sim, unsigned int id)
+{
+	const struct wgx_now now = sim_now(sim);
+	struct sim_host *h = &sim->hosts[id];
+	uint8_t key[WGX_KEY_LEN];
+
+	h->sim = sim;
+	h->id = id;
+	h->deadline = WGX_NEVER;
+	h->address = (struct wgx_from){ .cookie_id = { 192, 0, 2, id, 0xca, 0x6c },
+					.cookie_id_len = 6,
+					.limit_id = id,
+					.endpoint = h };
+	h->local = malloc(sizeof(*h->local));
+	h->session = malloc(sizeof(*h->session));
+	assert_true(h->local && h->session);
+	wgx_local_init(h->local, &sim_upcalls, h, &now);
+	sim_random_bytes(h, key, sizeof(key));
+	wgx_local_set_key(h->local, key);
+	h->knows_peer = true;
+	h->knows_endpoint = true;
+}
+
+/* Two peers that know each other, both up, on a perfect network of 10 ms. */
+static inline struct sim *sim_new(uint64_t seed)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	struct wgx_now now;
+
+	assert_non_null(sim);
+	sim->keys = calloc(SIM_KEYS, sizeof(*sim->keys));
+	assert_non_null(sim->keys);
+	sim->rng = seed;
+	sim->boot = SIM_START;
+	sim->epoch = SIM_EPOCH;
+	sim->delay_min = sim->delay_max = 10 * SIM_MS;
+	for (unsigned int id = 0; id < 2; id++)
+		sim_host_init(sim, id);
+	now = sim_now(sim);
+	for (unsigned int id = 0; id < 2; id++) {
+		struct sim_host *h = &sim->hosts[id];
+
+		wgx_session_init(h->session, h->local, sim->hosts[!id].local->public_key, &now);
+		wgx_session_start(h->session, &now);
+	}
+	return sim;
+}
+
+/* Stops both, and asserts that nothing is left of what they were given. */
+static inline void sim_free(struct sim *sim)
+{
+	for (unsigned int id = 0; id < 2; id++) {
+		struct sim_host *h = &sim->hosts[id];
+
+		wgx_session_stop(h->session);
+		assert_int_equal(h->indices_live, 0);
+		assert_int_equal(h->keypairs_live, 0);
+		assert_true(h->indices_most <= 4); /* three keypairs and a handshake */
+		free(h->session);
+		free(h->local);
+	}
+	free(sim->packets);
+	free(sim->keys);
+	free(sim);
+}
+
+static inline void sim_run_host(struct sim_host *h)
+{
+	const struct wgx_now now = sim_now(h->sim);
+
+	h->woken = false;
+	h->runs++;
+	h->deadline = wgx_session_run(h->session, &now);
+	assert_true(h->deadline > h->sim->boot);
+}
+
+static inline uint64_t sim_host_due(const struct sim_host *h)
+{
+	return h->woken && h->woken_at < h->deadline ? h->woken_at : h->deadline;
+}
+
+static inline uint64_t sim_next_event(const struct sim *sim)
+{
+	uint64_t next = WGX_NEVER;
+
+	for (unsigned int id = 0; id < 2; id++) {
+		if (sim_host_due(&sim->hosts[id]) < next)
+			next = sim_host_due(&sim->hosts[id]);
+	}
+	for (size_t i = 0; i < sim->n_packets; i++) {
+		if (sim->packets[i].at < next)
+			next = sim->packets[i].at;
+	}
+	return next;
+}
+
+static inline bool sim_deliver_one(struct sim *sim)
+{
+	for (size_t i = 0; i < sim->n_packets; i++) {
+		const struct sim_packet p = sim->packets[i];
+
+		if (p.at > sim->boot)
+			continue;
+		sim->packets[i] = sim->packets[--sim->n_packets];
+		if (!sim->hosts[p.to].deaf)
+			sim_receive(&sim->hosts[p.to], p.data, p.len);
+		return true;
+	}
+	return false;
+}
+
+/* Let the network and the protocol threads act until @until (boot ns). */
+static inline void sim_run_until(struct sim *sim, uint64_t until)
+{
+	for (;;) {
+		uint64_t next = sim_next_event(sim);
+
+		if (next > until)
+			break;
+		if (next > sim->boot)
+			sim->boot = next;
+		while (sim_deliver_one(sim))
+			;
+		for (unsigned int id = 0; id < 2; id++) {
+			if (sim_host_due(&sim->hosts[id]) <= sim->boot)
+				sim_run_host(&sim->hosts[id]);
+		}
+	}
+	sim->boot = until;
+}
+
+static inline void sim_run_for(struct sim *sim, uint64_t ns)
+{
+	sim_run_until(sim, sim->boot + ns);
+}
+
+/* A session in which hosts[0] was the initiator, confirmed at both ends. */
+static inline struct sim *sim_connected(uint64_t seed)
+{
+	struct sim *sim = sim_new(seed);
+
+	sim_send(&sim->hosts[0]);
+	sim_run_for(sim, SIM_S);
+	assert_int_equal(sim->hosts[1].data_received, 1);
+	return sim;
+}
+
+#endif

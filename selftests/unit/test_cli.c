@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line: arguments, keys, the control protocol, starting the daemon. */
+#include "unit/cli_harness.h"
+
+#include <sys/prctl.h>
+
+#include <sodium.h>
+
+#include "daemon/log.h"
+
+#define main wgx_main
+#include "main.c"
+#undef main
+
+/* ---- arguments ---- */
+
+static void test_usage(void **state)
+{
+	static const struct {
+		const char *line, *err;
+	} cases[] = {
+		{"wgx", "wgx: no interface or command given (see 'wgx --help')\n"},
+		{"wgx -f", "wgx: no interface name given (see 'wgx --help')\n"},
+		{"wgx -x wg0", "wgx: unknown option '-x' (see 'wgx --help')\n"},
+		{"wgx --foreground=1 wg0",
+		 "wgx: option '--foreground=1' takes no value (see 'wgx --help')\n"},
+		{"wgx -f show",
+		 "wgx: 'show' is a command, not an interface's name (see 'wgx --help')\n"},
+		{"wgx atach eth0",
+		 "wgx: 'atach' is no command, and an interface name stands alone: "
+		 "unexpected 'eth0' (see 'wgx --help')\n"},
+		{"wgx a/b", "wgx: interface name 'a/b' contains '/' (see 'wgx --help')\n"},
+		{"wgx abcdefghijklmnop", "wgx: interface name 'abcdefghijklmnop' is too long: the "
+					 "kernel takes 15 bytes (see 'wgx --help')\n"},
+		{"wgx attach", "wgx attach: no device given (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --mode",
+		 "wgx attach: option '--mode' needs a value (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --mode fast", "wgx attach: mode 'fast' is none of auto, tcx, "
+						"native, generic (see 'wgx help attach')\n"},
+		{"wgx attach eth0 eth1", "wgx attach: one device at a time: unexpected 'eth1' (see "
+					 "'wgx help attach')\n"},
+		{"wgx attach eth%d",
+		 "wgx attach: device name 'eth%d' contains '%', which the kernel "
+		 "takes as a pattern (see 'wgx help attach')\n"},
+		{"wgx attach --xyz eth0",
+		 "wgx attach: unknown option '--xyz' (see 'wgx help attach')\n"},
+		{"wgx detach", "wgx detach: no device given (see 'wgx help detach')\n"},
+		{"wgx detach -q eth0", "wgx detach: unknown option '-q' (see 'wgx help detach')\n"},
+		{"wgx show --yaml", "wgx show: unknown option '--yaml' (see 'wgx help show')\n"},
+		{"wgx show wg0 wg1",
+		 "wgx show: one interface at a time: unexpected 'wg1' (see 'wgx help show')\n"},
+		{"wgx genkey now",
+		 "wgx genkey: takes no argument: 'now' (see 'wgx help genkey')\n"},
+		{"wgx help me", "wgx: no command is called 'me' (see 'wgx --help')\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		run(cases[i].line);
+		assert_failure(WGX_EXIT_USAGE, cases[i].err);
+	}
+	assert_string_equal(recorded(), "");
+}
+
+static void test_help(void **state)
+{
+	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native|generic]\n";
+
+	run("wgx --version");
+	assert_output("wgx " WGX_VERSION "\n");
+	run("wgx help attach");
+	assert_int_equal(r.status, 0);
+	assert_memory_equal(r.out_text, attach, strlen(attach));
+	run("wgx attach eth0 --help");
+	assert_int_equal(r.status, 0);
+	assert_memory_equal(r.out_text, attach, strlen(attach));
+	run("wgx genkey --help");
+	assert_output("Usage: wgx genkey\n\nWrite a new private key to stdout.\n");
+	run("wgx --help");
+	assert_int_equal(r.status, 0);
+	for (size_t i = 0; i < COMMANDS; i++)
+		assert_non_null(strstr(r.out_text, commands[i].summary));
+	run("wgx wg0 --help");
+	assert_int_equal(r.status, 0);
+	assert_string_equal(recorded(), "");
+}
+
+static void test_names(void **state)
+{
+	static const char *const good[] = {
+		"wg0", "a", "abcdefghijklmno", "wg-0.5", "-x", "wgé", "...", "al", "allx"};
+	static const char *const bad[] = {"",	     ".",	"..",	"abcdefghijklmnop",
+					  "a/b",     "a b",	"a\tb", "a\nb",
+					  "wg:1",    "wg%d",	"à",	"all",
+					  "default", "\xff\xfe"};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_null(wgx_name_problem(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_non_null(wgx_name_problem(bad[i]));
+}
+
+static void full_stdout(void)
+{
+	dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), 1);
+}
+
+static void test_full_stdout(void **state)
+{
+	run_with("wgx --help", "", full_stdout);
+	assert_failure(1, "wgx: cannot write to standard output: No space left on device\n");
+	run_with("wgx genkey", "", full_stdout);
+	assert_failure(1, "wgx: cannot write the key: No space left on device\n");
+}
+
+/* ---- keys ---- */
+
+/* Decodes what a command printed: one key and a newline. */
+static void printed_key(unsigned char key[32])
+{
+	size_t len;
+
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.err_text, "");
+	assert_int_equal(strlen(r.out_text), 45);
+	assert_int_equal(r.out_text[44], '\n');
+	assert_int_equal(sodium_base642bin(key, 32, r.out_text, 44, NULL, &len, NULL,
+					   sodium_base64_VARIANT_ORIGINAL),
+			 0);
+	assert_int_equal(len, 32);
+}
+
+static void test_genkey(void **state)
+{
+	unsigned char last[32] = {0}, key[32];
+
+	for (int i = 0; i < 16; i++) {
+		run("wgx genkey");
+		printed_key(key);
+		assert_int_equal(key[0] & 7, 0);
+		assert_int_equal(key[31] & 0xc0, 0x40);
+		assert_memory_not_equal(key, last, 32);
+		memcpy(last, key, 32);
+	}
+}
+
+/* All 32 bytes are random: 64 keys without one bit somewhere set, or unset, are one in 2^55. */
+static void test_genpsk(void **state)
+{
+	unsigned char any[32] = {0}, all[32], key[32];
+
+	memset(all, 0xff, 32);
+	for (int i = 0; i < 64; i++) {
+		run("wgx genpsk");
+		printed_key(key);
+		for (int j = 0; j < 32; j++) {
+			any[j] |= key[j];
+			all[j] &= key[j];
+		}
+	}
+	for (int j = 0; j < 32; j++) {
+		assert_int_equal(any[j], 0xff);
+		assert_int_equal(all[j], 0);
+	}
+}
+
+static mode_t file_mode;
+
+static void regular_stdout(void)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/key", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fchmod(fd, file_mode);
+	dup2(fd, 1);
+	unlink(path);
+}
+
+static void test_world_accessible(void **state)
+{
+	file_mode = 0644;
+	run_with("wgx genkey", "", regular_stdout);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.err_text, "Warning: writing to world accessible file.\n"
+					"Consider setting the umask to 077 and trying again.\n");
+	file_mode = 0640;
+	run_with("wgx genpsk", "", regular_stdout);
+	assert_output("");
+}
+
+/* RFC 7748, 6.1: Alice's keys */
+#define ALICE "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo="
+#define ALICE_PUBLIC "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=\n"
+
+static void test_pubkey(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"\n",
+		"dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo\n",
+		"dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCp=\n", /* bits after the 256th */
+		"dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCoA\n",
+		"dwdtCnMYpX08FsFyUbJmRd9ML4fr JkqsXf7pR25LCo=\n",
+		(" " ALICE),
+	};
+
+	run_with("wgx pubkey", ALICE, NULL);
+	assert_output(ALICE_PUBLIC);
+	run_with("wgx pubkey", ALICE "\n \t\r\n", NULL);
+	assert_output(ALICE_PUBLIC);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		run_with("wgx pubkey", bad[i], NULL);
+		assert_failure(1,
+			       "wgx: the key on standard input is not 44 characters of base64\n");
+	}
+	run_with("wgx pubkey", ALICE "\nx", NULL);
+	assert_failure(1, "wgx: characters follow the key on standard input\n");
+}
+
+static void always_colour(void)
+{
+	setenv("WG_COLOR_MODE", "always", 1);
+}
+
+static void test_show(void **state)
+{
+	json_t *want, *got;
+
+	start_daemon();
+	run("wgx show");
+	assert_int_equal(r.status, 0);
+	assert_int_equal(count(r.out_text, "interface: "), 2);
+	assert_int_equal(count(r.out_text, "\x1b"), 0);
+	assert_string_equal(recorded(), "{\"cmd\":\"show\"}\n");
+	run_with("wgx show wg0", "", always_colour);
+	assert_int_equal(r.status, 0);
+	assert_non_null(strstr(r.out_text, "\x1b[32mwg0\x1b[0m"));
+	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"interface\":\"wg0\"}\n");
+	run("wgx show --json");
+	assert_int_equal(r.status, 0);
+	assert_non_null(strstr(r.out_text, "\n  \"version\": \"0.1.0\",\n"));
+	want = json_loads(show_answer, 0, NULL);
+	got = json_loads(r.out_text, 0, NULL);
+	assert_true(json_equal(want, got));
+	json_decref(want);
+	json_decref(got);
+}
+
+/* ---- the client ---- */
+
+#define NO_DAEMON \
+	"wgx: no wgx daemon runs in this network namespace; create an interface first: wgx wg0\n"
+
+static void test_no_daemon(void **state)
+{
+	char path[64];
+	int listener;
+
+	run("wgx show");
+	assert_failure(1, NO_DAEMON);
+	run("wgx attach eth0");
+	assert_failure(1, NO_DAEMON);
+	/* a dead one's socket */
+	in_run_dir(path, sizeof(path), "");
+	mkdir(path, 0700);
+	listener = listen_control();
+	close(listener);
+	run("wgx detach eth0");
+	assert_failure(1, NO_DAEMON);
+}
+
+static void test_answers(void **state)
+{
+	start_daemon();
+	run("wgx show refused0");
+	assert_failure(1, "wgx: refused0 is taken\n");
+	run("wgx show mute0");
+	assert_failure(1, "wgx: the wgx daemon refused without a reason\n");
+	run("wgx show garbage0");
+	assert_failure(1, "wgx: the wgx daemon's answer is not a JSON object\n");
+	run("wgx detach hangup0");
+	assert_failure(1, "wgx: the wgx daemon ended without an answer\n");
+	run("wgx show long0");
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.err_text, "");
+	assert_int_equal(count(r.out_text, "10.0.0.0/24, 10.0.1.0/24"), 1);
+}
+
+static void test_attach(void **state)
+{
+	start_daemon();
+	run("wgx attach eth0");
+	assert_output("eth0: attached, mode tcx\neth0: GRO is off\n");
+	assert_string_equal(recorded(),
+			    "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":\"auto\"}\n");
+	run("wgx attach --mode=native eth0");
+	assert_int_equal(r.status, 0);
+	assert_string_equal(recorded(),
+			    "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":\"native\"}\n");
+	run("wgx detach eth0");
+	assert_output("");
+	assert_string_equal(recorded(), "{\"cmd\":\"detach\",\"device\":\"eth0\"}\n");
+	run("wgx attach refused0");
+	assert_failure(1, "wgx: refused0 is taken\n");
+}
+
+static void become_nobody(void)
+{
+	if (setgid(65534) || setuid(65534))
+		abort();
+}
+
+static void test_unprivileged(void **state)
+{
+	start_daemon();
+	recorded();
+	run_with("wgx wg0", "", become_nobody);
+	assert_failure(1, "wgx: cannot create wg0 without CAP_NET_ADMIN; run wgx as root\n");
+	run_with("wgx attach eth0", "", become_nobody);
+	assert_failure(1, "wgx: cannot attach eth0 without CAP_NET_ADMIN; run wgx as root\n");
+	run_with("wgx detach eth0", "", become_nobody);
+	assert_failure(1, "wgx: cannot detach eth0 without CAP_NET_ADMIN; run wgx as root\n");
+	run_with("wgx show", "", become_nobody);
+	assert_failure(1, "wgx: not allowed to talk to the wgx daemon; run wgx as root\n");
+	assert_string_equal(recorded(), "");
+}
+
+/* ---- creating an interface ---- */
+
+/* Open files, another directory, a loose umask: what a daemon must not inherit. */
+static void messy(void)
+{
+	umask(0);
+	for (int i = 0; i < 5; i++)
+		dup(0);
+}
+
+static void test_background(void **state)
+{
+	run_with("wgx wg0", "", messy);
+	assert_output("");
+	/* the three standard streams and ready_fd */
+	assert_string_equal(recorded(), "run wg0 leader=1 cwd=/ umask=077 in=/dev/null "
+					"err=/dev/null fds=4\n");
+	run("wgx wg1");
+	assert_output("");
+	assert_string_equal(recorded(), "{\"cmd\":\"create\",\"interface\":\"wg1\"}\n");
+	run("wgx refused0");
+	assert_failure(1, "wgx: refused0 is taken\n");
+}
+
+static void test_background_failure(void **state)
+{
+	run("wgx cannot0");
+	assert_failure(1, "wgx: cannot0: no such luck\n");
+	run("wgx dies0");
+	assert_failure(1, "wgx: the daemon died before dies0 was ready: exit status 3\n");
+	run("wgx killed0");
+	assert_failure(1, "wgx: the daemon died before killed0 was ready: Killed\n");
+	/* none of them has left the lock behind */
+	run("wgx wg0");
+	assert_output("");
+	assert_int_equal(count(recorded(), "run "), 4);
+}
+
+/* The daemon's last interface went while we asked: ask again. */
+static void test_ending_daemon(void **state)
+{
+	start_daemon();
+	run("wgx hangup1");
+	assert_output("");
+	assert_int_equal(count(recorded(), "\"create\""), 2);
+	run("wgx hangup0");
+	assert_failure(1, "wgx: the wgx daemon ended without an answer\n");
+}
+
+static void wait_for_record(const char *what)
+{
+	char path[64], text[65536] = "";
+
+	snprintf(path, sizeof(path), "%s/log", dir);
+	while (!strstr(text, what)) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			read_back(fd, text, sizeof(text));
+		usleep(1000);
+	}
+}
+
+#define RACERS 8
+
+static void test_race(void **state)
+{
+	static struct run racers[RACERS];
+	const char *log;
+
+	for (int i = 0; i < RACERS; i++) {
+		char line[32];
+
+		/* some in the foreground */
+		snprintf(line, sizeof(line), "wgx %swg%d", i % 4 == 3 ? "-f " : "", i);
+		start_with(&racers[i], line, "", NULL);
+	}
+	for (int i = 0; i < RACERS; i++) {
+		if (i % 4 == 3)
+			continue;
+		finish(&racers[i]);
+		assert_string_equal(racers[i].err_text, "");
+		assert_int_equal(racers[i].status, 0);
+	}
+	wait_for_record("wg3");
+	wait_for_record("wg7");
+	end_daemon();
+	for (int i = 3; i < RACERS; i += 4) {
+		finish(&racers[i]);
+		assert_string_equal(racers[i].err_text, "");
+		assert_int_equal(racers[i].status, 0);
+	}
+	log = recorded();
+	assert_int_equal(count(log, "run "), 1);
+	assert_int_equal(count(log, "\"create\""), RACERS - 1);
+	assert_int_equal(count(log, "\"wait\":true"),
+			 2 - (count(log, "run wg3") + count(log, "run wg7")));
+}
+
+static void wait_for_daemon(void)
+{
+	int fd;
+
+	while ((fd = wgx_client_connect()) < 0)
+		usleep(1000);
+	close(fd);
+}
+
+static void ask_foreground(void)
+{
+	setenv("WG_PROCESS_FOREGROUND", "1", 1);
+}
+
+static void test_foreground_daemon(void **state)
+{
+	struct run front;
+
+	start_with(&front, "wgx wg0", "", ask_foreground);
+	wait_for_daemon();
+	/* the lock is free again, and this process is the daemon */
+	run("wgx wg1");
+	assert_output("");
+	assert_int_equal(waitpid(front.pid, NULL, WNOHANG), 0);
+	end_daemon();
+	finish(&front);
+	assert_int_equal(front.status, 0);
+	assert_int_equal(count(recorded(), "run wg0 leader=0"), 1);
+}
+
+static void test_foreground_failure(void **state)
+{
+	run("wgx -f cannot0");
+	assert_failure(1, "wgx: cannot0: no such luck\n");
+	run("wgx --foreground dies0");
+	assert_failure(3, "");
+	run("wgx wg0 -f killed0");
+	assert_int_equal(r.status, WGX_EXIT_USAGE);
+	run("wgx killed0 -f");
+	assert_failure(128 + SIGKILL, "");
+	run("wgx wg0");
+	assert_output("");
+}
+
+static void test_foreground_wait(void **state)
+{
+	struct run front;
+
+	start_daemon();
+	start_with(&front, "wgx -f wg5", "", NULL);
+	wait_for_record("\"wait\":true");
+	run("wgx wg6"); /* while it waits */
+	assert_output("");
+	recorded();
+	kill(front.pid, SIGTERM);
+	finish(&front);
+	assert_int_equal(front.status, 0);
+	assert_string_equal(recorded(), "gone\n");
+}
+
+/* The daemon hangs up: a death if the interface is still there, its end if not. */
+static void test_foreground_hangup(void **state)
+{
+	struct run front;
+
+	start_daemon();
+	start_with(&front, "wgx -f wgx-none", "", NULL);
+	wait_for_record("\"wait\":true");
+	end_daemon();
+	finish(&front);
+	assert_int_equal(front.status, 0);
+	recorded();
+	start_daemon();
+	start_with(&front, "wgx -f lo", "", NULL);
+	wait_for_record("\"wait\":true");
+	end_daemon();
+	finish(&front);
+	assert_string_equal(front.err_text,
+			    "wgx: the daemon died; lo stays, and carries nothing\n");
+	assert_int_equal(front.status, 1);
+}
+
+/* ---- the log ---- */
+
+static const char *log_level;
+
+static int log_run(int level)
+{
+	fflush(NULL);
+	r.in = text_file("");
+	r.out = text_file("");
+	r.err = text_file("");
+	r.pid = fork();
+	if (!r.pid) {
+		dup2(r.err, 2);
+		if (log_level)
+			setenv("WGX_LOG", log_level, 1);
+		wgx_log_init(false);
+		errno = EBUSY;
+		wgx_log(level, "%s: %m", "a\x1b[31m\nb");
+		_exit(errno == EBUSY ? 0 : 9);
+	}
+	finish(&r);
+	return r.status;
+}
+
+static void test_log(void **state)
+{
+	log_level = NULL;
+	assert_int_equal(log_run(WGX_LOG_INFO), 0);
+	assert_string_equal(r.err_text, "wgx: a?[31m?b: Device or resource busy\n");
+	assert_int_equal(log_run(WGX_LOG_DEBUG), 0);
+	assert_string_equal(r.err_text, "");
+	log_level = "debug";
+	assert_int_equal(log_run(WGX_LOG_DEBUG), 0);
+	assert_string_equal(r.err_text, "wgx: a?[31m?b: Device or resource busy\n");
+	log_level = "err";
+	assert_int_equal(log_run(WGX_LOG_WARN), 0);
+	assert_string_equal(r.err_text, "");
+	assert_int_equal(log_run(WGX_LOG_ERR), 0);
+	assert_string_equal(r.err_text, "wgx: error: a?[31m?b: Device or resource busy\n");
+	log_level = "loud";
+	assert_int_equal(log_run(WGX_LOG_DEBUG), 0);
+	assert_string_equal(r.err_text,
+			    "wgx: warning: WGX_LOG=loud is none of err, warn, info, debug\n");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	/* these need CAP_NET_ADMIN to get past wgx's own check, or root to give it up */
+	const struct CMUnitTest as_root[] = {
+		T(test_no_daemon),
+		T(test_answers),
+		T(test_attach),
+		T(test_unprivileged),
+		T(test_background),
+		T(test_background_failure),
+		T(test_ending_daemon),
+		T(test_race),
+		T(test_foreground_daemon),
+		T(test_foreground_failure),
+		T(test_foreground_wait),
+		T(test_foreground_hangup),
+	};
+	const struct CMUnitTest as_anybody[] = {
+		T(test_usage),
+		T(test_help),
+		T(test_names),
+		T(test_full_stdout),
+		T(test_genkey),
+		T(test_genpsk),
+		T(test_world_accessible),
+		T(test_pubkey),
+		T(test_show),
+		T(test_log),
+	};
+	int failed;
+
+	alarm(5 * SAFETY_S);
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* teardown() waits for detached daemons, too */
+	unsetenv("WGX_LOG");
+	unsetenv("WG_COLOR_MODE");
+	unsetenv("WG_PROCESS_FOREGROUND");
+	failed = cmocka_run_group_tests_name("cli", as_anybody, NULL, NULL);
+	if (geteuid())
+		print_message("[  SKIPPED ] %zu tests of the cli need root\n",
+			      sizeof(as_root) / sizeof(*as_root));
+	else
+		failed += cmocka_run_group_tests_name("cli as root", as_root, NULL, NULL);
+	return failed;
+}
