@@ -32,7 +32,8 @@ endif
 
 # intel-ipsec-mb is there on x86-64 only; IPSEC_MB=0 builds without it
 ifeq ($(origin IPSEC_MB),undefined)
-IPSEC_MB := $(shell printf '\#include <intel-ipsec-mb.h>\nint main(void) { return imb_get_version() == 0; }\n' | \
+hash := \#
+IPSEC_MB := $(shell printf '$(hash)include <intel-ipsec-mb.h>\nint main(void) { return imb_get_version() == 0; }\n' | \
 	$(CC) -x c - -o /dev/null -lIPSec_MB 2>/dev/null && echo 1 || echo 0)
 endif
 

@@ -199,15 +199,18 @@ host_add() {
 host_del() {
 	local h n
 	for h; do
-		kill -KILL "${HOST_PID[$h]}" "${HOST_PARENT[$h]}" 2>/dev/null
-		wait "${HOST_PARENT[$h]}" 2>/dev/null
+		# bash would report each process that the kill below ends.
+		{
+			kill -KILL "${HOST_PID[$h]}" "${HOST_PARENT[$h]}"
+			wait "${HOST_PARENT[$h]}"
+			for n in "${!SPAWN_HOST[@]}"; do
+				[ "${SPAWN_HOST[$n]}" = "$h" ] || continue
+				wait "${SPAWN_PID[$n]}"
+				unset "SPAWN_HOST[$n]" "SPAWN_PID[$n]"
+			done
+		} 2>/dev/null
 		rm -f "$WORK/$h.holder"
 		unset "HOST_PID[$h]" "HOST_PARENT[$h]"
-		for n in "${!SPAWN_HOST[@]}"; do
-			[ "${SPAWN_HOST[$n]}" = "$h" ] || continue
-			wait "${SPAWN_PID[$n]}" 2>/dev/null
-			unset "SPAWN_HOST[$n]" "SPAWN_PID[$n]"
-		done
 	done
 }
 

@@ -136,8 +136,8 @@ always() {
 	else
 		FAILED=$((FAILED + 1))
 		printf 'FAIL %s\n' "$name"
-		grep -E -A 6 'error|Error' "$log" | head -n 40 | sed 's/^/     | /'
-		tail -n 15 "$log" | sed 's/^/     | /'
+		grep -E -A 6 'error|Error' "$log" | grep -v '^clang-format' | cut -c1-160 | head -n 40 | sed 's/^/     | /'
+		tail -n 15 "$log" | cut -c1-160 | sed 's/^/     | /'
 		return 1
 	fi
 }

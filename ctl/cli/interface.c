@@ -23,6 +23,10 @@ enum { OPTION_FOREGROUND = WGX_OPTION_LONG };
 /* How often a daemon may end between accept and answer, because its last interface has gone. */
 #define ATTEMPTS 5
 
+/* How long a daemon may take from its EOF to the end of the interface. */
+#define DELETE_TIMEOUT_MS 2000
+#define DELETE_POLL_MS 10
+
 /* The daemon that answered the connect ended before it could create: look again. */
 #define TRY_AGAIN -1
 
@@ -58,20 +62,31 @@ static bool foreground_from_environment(void)
 	return value && !strcmp(value, "1");
 }
 
+struct caught {
+	int fd; /* a signalfd */
+	sigset_t old;
+};
+
 /* SIGINT, SIGTERM and SIGHUP as a file descriptor instead of death. */
-static int catch_signals(sigset_t *old)
+static int catch_signals(struct caught *c)
 {
 	sigset_t set;
-	int fd;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, old))
+	c->fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (c->fd < 0)
 		return -errno;
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	sigprocmask(SIG_BLOCK, &set, &c->old);
+	return 0;
+}
+
+static void release_signals(const struct caught *c)
+{
+	close(c->fd);
+	sigprocmask(SIG_SETMASK, &c->old, NULL);
 }
 
 static int block_until_eof(int fd)
@@ -88,30 +103,39 @@ static int block_until_eof(int fd)
 }
 
 /*
+ * After the daemon's EOF: one that lives deletes the interface at about that time, one that died leaves
+ * it behind. @ifindex tells ours from another of that name; 0: it went before we could ask.
+ */
+static bool left_behind(const char *name, unsigned int ifindex)
+{
+	for (int ms = 0; ms < DELETE_TIMEOUT_MS; ms += DELETE_POLL_MS) {
+		if (!ifindex || if_nametoindex(name) != ifindex)
+			return false;
+		poll(NULL, 0, DELETE_POLL_MS);
+	}
+	return true;
+}
+
+/*
  * The connection lives as long as the interface. The first signal asks the daemon to delete it, by the
  * end of our half, and we stay until it is gone; a second one ends us as usual.
  */
-static int wait_for_end(int fd, const char *name)
+static int wait_for_end(int fd, const char *name, const struct caught *c)
 {
-	sigset_t old;
-	int signals = catch_signals(&old);
+	unsigned int ifindex = if_nametoindex(name);
 	struct pollfd fds[] = {
 		{.fd = fd, .events = POLLIN},
-		{.fd = signals, .events = POLLIN},
+		{.fd = c->fd, .events = POLLIN},
 	};
 	struct signalfd_siginfo info;
 
-	if (signals < 0)
-		return wgx_fail("signalfd: %s", strerror(-signals));
 	while (poll(fds, 2, -1) < 0 && errno == EINTR)
 		;
-	if (fds[1].revents && read(signals, &info, sizeof(info)) > 0)
+	if (fds[1].revents && read(c->fd, &info, sizeof(info)) > 0)
 		shutdown(fd, SHUT_WR);
-	close(signals);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	sigprocmask(SIG_SETMASK, &c->old, NULL);
 	block_until_eof(fd);
-	/* a daemon that died leaves its interfaces behind */
-	if (if_nametoindex(name))
+	if (left_behind(name, ifindex))
 		return wgx_fail("the daemon died; %s stays, and carries nothing", name);
 	return WGX_EXIT_OK;
 }
@@ -139,15 +163,30 @@ static int request_interface(int fd, const char *name, bool wait)
 	return status;
 }
 
-/* With the daemon behind @fd. @lock is given up. */
-static int create_there(int fd, int lock, const char *name, bool wait)
+/* As create_there(), and stay until the interface is gone. */
+static int create_and_wait(int fd, int lock, const char *name)
 {
-	int status = request_interface(fd, name, wait);
+	struct caught c;
+	int status, err = catch_signals(&c); /* before there is anything to be deleted */
+
+	if (err) {
+		wgx_start_unlock(lock);
+		return wgx_fail("signalfd: %s", strerror(-err));
+	}
+	status = request_interface(fd, name, true);
+	wgx_start_unlock(lock);
+	if (status == WGX_EXIT_OK)
+		status = wait_for_end(fd, name, &c);
+	release_signals(&c);
+	return status;
+}
+
+/* With the daemon behind @fd. @lock is given up. */
+static int create_there(int fd, int lock, const char *name)
+{
+	int status = request_interface(fd, name, false);
 
 	wgx_start_unlock(lock);
-	if (status == WGX_EXIT_OK && wait)
-		status = wait_for_end(fd, name);
-	close(fd);
 	return status;
 }
 
@@ -177,7 +216,9 @@ static int create(const char *name, bool foreground)
 			wgx_start_unlock(lock);
 			return wgx_client_perror(fd);
 		}
-		status = create_there(fd, lock, name, foreground);
+		status =
+			foreground ? create_and_wait(fd, lock, name) : create_there(fd, lock, name);
+		close(fd);
 		if (status != TRY_AGAIN)
 			return status;
 	}

@@ -37,6 +37,8 @@ struct wgx_uapi_conn {
 	size_t request; /* bytes of the operation so far */
 	struct wgx_uapi_set set;
 	struct wgx_uapi_out out;
+	char status[32]; /* what ends the answer: needs no memory, so that -ENOMEM can be said */
+	size_t status_len, status_sent;
 	size_t in_len;
 	char in[IN_SIZE];
 };
@@ -91,21 +93,44 @@ void wgx_uapi_clear(struct wgx_uapi_out *o)
 	o->failed = false;
 }
 
+static bool answering(const struct wgx_uapi_conn *c)
+{
+	return c->out.first || c->status_len;
+}
+
+/* Return: 0 and some of it sent, or a negative errno. */
+static int send_some(struct wgx_uapi_conn *c, const char *p, size_t len, size_t *sent)
+{
+	ssize_t n;
+
+	do
+		n = send(c->fd, p + *sent, len - *sent, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	*sent += (size_t)n;
+	return 0;
+}
+
 /* Return: 0 when all is sent, -EAGAIN when the socket is full, or another negative errno. */
 static int flush(struct wgx_uapi_conn *c)
 {
 	struct wgx_uapi_block *b;
-	ssize_t n;
+	int err;
 
 	while ((b = c->out.first)) {
-		n = send(c->fd, b->data + b->sent, b->len - b->sent, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		b->sent += (size_t)n;
+		err = send_some(c, b->data, b->len, &b->sent);
+		if (err)
+			return err;
 		if (b->sent == b->len)
 			drop_block(&c->out);
+	}
+	while (c->status_len) {
+		err = send_some(c, c->status, c->status_len, &c->status_sent);
+		if (err)
+			return err;
+		if (c->status_sent == c->status_len)
+			c->status_len = c->status_sent = 0;
 	}
 	return 0;
 }
@@ -116,7 +141,7 @@ static void answer(struct wgx_uapi_conn *c, int err)
 {
 	if (err)
 		wgx_uapi_clear(&c->out);
-	wgx_uapi_printf(&c->out, "errno=%d\n\n", -err);
+	c->status_len = (size_t)snprintf(c->status, sizeof(c->status), "errno=%d\n\n", -err);
 	c->op = OP_NONE;
 	c->get_err = 0;
 	c->request = 0;
@@ -204,7 +229,7 @@ static int take_lines(struct wgx_uapi_conn *c)
 	char *p = c->in, *end = c->in + c->in_len, *newline;
 	int err = 0;
 
-	while (!err && !c->out.first && p < end && (newline = memchr(p, '\n', (size_t)(end - p)))) {
+	while (!err && !answering(c) && p < end && (newline = memchr(p, '\n', (size_t)(end - p)))) {
 		if (!c->skipping)
 			err = take_line(c, p, (size_t)(newline - p));
 		c->skipping = false;
@@ -266,9 +291,7 @@ int wgx_uapi_ready(struct wgx_uapi_conn *c)
 			return err == -EAGAIN ? EPOLLOUT : err;
 		if (take_lines(c) < 0)
 			return 0;
-		if (c->out.failed)
-			return -ENOMEM;
-		if (c->out.first)
+		if (answering(c))
 			continue;
 		if (c->in_len == sizeof(c->in) && begin_skipping(c) < 0)
 			return 0;

@@ -160,15 +160,14 @@ static int put_addr_gen_none(struct nl_msg *msg)
 	return 0;
 }
 
-/* No link-local address by itself, as the Linux driver has it. @nsid: -1: here */
-static int set_addr_gen_none(int nsid, int ifindex)
+/* No link-local address by itself, as the Linux driver has it */
+static int set_addr_gen_none(int ifindex)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
 	struct nl_msg *msg = link_message(RTM_SETLINK, 0, &ifi);
 	int err = -ENOMEM;
 
-	if (msg && (nsid < 0 || !nla_put_u32(msg, IFLA_TARGET_NETNSID, (uint32_t)nsid)) &&
-	    !put_addr_gen_none(msg))
+	if (msg && !put_addr_gen_none(msg))
 		err = wgx_nl_call_once(msg, NULL, NULL);
 	nlmsg_free(msg);
 	/* a device, or a kernel, without IPv6 */
@@ -330,7 +329,7 @@ static int quiet_ipv6(const char *name, int ifindex)
 		"ipv6/conf/%s/accept_dad",
 		"ipv6/conf/%s/dad_transmits",
 	};
-	int err = set_addr_gen_none(-1, ifindex);
+	int err = set_addr_gen_none(ifindex);
 
 	for (size_t i = 0; !err && i < ARRAY_SIZE(off); i++)
 		err = wgx_sysctl_set(off[i], name, "0");
@@ -369,7 +368,7 @@ static int configure_far(void *arg)
 	if (info.mtu != WGX_LINK_MTU_MAX)
 		err = set_u32(info.ifindex, IFLA_MTU, WGX_LINK_MTU_MAX);
 	if (!err)
-		err = set_addr_gen_none(-1, info.ifindex);
+		err = set_addr_gen_none(info.ifindex);
 	if (!err)
 		err = change_flags(info.ifindex, IFF_NOARP | IFF_UP,
 				   IFF_NOARP | IFF_MULTICAST | IFF_UP);
@@ -488,25 +487,4 @@ int wgx_link_collector_create(struct wgx_netns *ns, struct wgx_link *ret)
 	}
 	*ret = link;
 	return 0;
-}
-
-struct moved_call {
-	int nsid;
-	int ifindex;
-};
-
-static int fix_moved(void *arg)
-{
-	struct moved_call *c = arg;
-
-	return set_addr_gen_none(c->nsid, c->ifindex);
-}
-
-int wgx_link_moved(struct wgx_netns *ns, int nsid, int ifindex)
-{
-	struct moved_call c = {.nsid = nsid, .ifindex = ifindex};
-
-	if (nsid < 0 || ifindex <= 0)
-		return -EINVAL;
-	return wgx_netns_call(ns, fix_moved, &c);
 }

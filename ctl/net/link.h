@@ -61,6 +61,12 @@ int wgx_link_create(struct wgx_netns *ns, const char *name, const struct wgx_lin
  */
 int wgx_link_collector_create(struct wgx_netns *ns, struct wgx_link *ret);
 
+/*
+ * Not done, for the kernel has no request that would: IPv6 settings do not move with a NAME to another
+ * namespace, and cannot be made there from here. It gets a link-local address when it goes up there; what
+ * the kernel sends because of that, wgx_egress drops.
+ */
+
 /** wgx_link_delete() - delete a device here, and so its other end; 0, -ENODEV, negative errno */
 int wgx_link_delete(int ifindex);
 
@@ -88,15 +94,5 @@ int wgx_link_query(const char *name, struct wgx_link_info *ret);
 int wgx_link_query_index(int ifindex, struct wgx_link_info *ret);
 /** wgx_link_is_ethernet() - its frames begin with an Ethernet header: wgx can be attached to it */
 bool wgx_link_is_ethernet(const struct wgx_link_info *info);
-
-/**
- * wgx_link_moved() - make a NAME right that was moved to another namespace
- * @nsid: that namespace, as the private one knows it (struct wgx_link_event)
- * @ifindex: NAME's there
- *
- * IPv6 settings do not move with a device: switches the automatic link-local address off again. Return: 0
- * or negative errno.
- */
-int wgx_link_moved(struct wgx_netns *ns, int nsid, int ifindex);
 
 #endif

@@ -50,7 +50,7 @@ struct wgx_monitor {
 	char buf[WGX_NL_BUFFER];
 };
 
-static int handle_link(struct wgx_monitor *m, const struct nlmsghdr *nlh, int nsid);
+static int take_link(struct wgx_monitor *m, struct wgx_link_event *event);
 
 /* ---- links ---- */
 
@@ -120,31 +120,41 @@ static int far_of(const struct wgx_monitor *m, int nsid, int ifindex)
 	return 0;
 }
 
-struct query_arg {
-	struct wgx_monitor *m;
-	int nsid;
+struct query {
+	struct wgx_link_event event;
+	bool answered;
 };
 
-static int handle_query(void *arg, const struct nlmsghdr *nlh)
+static int read_query(void *arg, const struct nlmsghdr *nlh)
 {
-	struct query_arg *q = arg;
+	struct query *q = arg;
+	int err;
 
-	return handle_link(q->m, nlh, q->nsid);
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	err = parse_link(nlh, q->event.nsid, &q->event);
+	q->answered = !err;
+	return err;
 }
 
-/* Ask for one link and take the answer as news; a link that is gone or another's is no error */
+/*
+ * Ask for one link and take the answer as news; a link that is gone or another's is no error. The answer is
+ * read to its end first, since what follows from it may be another query.
+ */
 static int query_link(struct wgx_monitor *m, int nsid, int ifindex)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	struct query_arg q = {.m = m, .nsid = nsid};
+	struct query q = {.event.nsid = nsid};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
 	int err = -ENOMEM;
 
 	if (msg && !nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) &&
 	    (nsid < 0 || !nla_put_u32(msg, IFLA_TARGET_NETNSID, (uint32_t)nsid)))
-		err = wgx_nl_call(m->query, msg, handle_query, &q);
+		err = wgx_nl_call(m->query, msg, read_query, &q);
 	nlmsg_free(msg);
-	return err == -ENODEV || err == -EINVAL || err == -EACCES || err == -EPERM ? 0 : err;
+	if (err == -ENODEV || err == -EINVAL || err == -EACCES || err == -EPERM)
+		return 0;
+	return err || !q.answered ? err : take_link(m, &q.event);
 }
 
 static void forget_link(struct wgx_monitor *m, size_t i)
@@ -216,6 +226,19 @@ static int link_present(struct wgx_monitor *m, const struct wgx_link_event *even
 	return query_link(m, event->link_nsid, event->link);
 }
 
+/* News of a link: of another namespace only NAMEs are of interest. */
+static int take_link(struct wgx_monitor *m, struct wgx_link_event *event)
+{
+	if (event->deleted)
+		return link_deleted(m, event);
+	if (event->nsid != WGX_NSID_SELF) {
+		event->far_ifindex = far_of(m, event->nsid, event->ifindex);
+		if (!event->far_ifindex)
+			return 0;
+	}
+	return link_present(m, event);
+}
+
 static int handle_link(struct wgx_monitor *m, const struct nlmsghdr *nlh, int nsid)
 {
 	const struct ifinfomsg *ifi = nlmsg_data(nlh);
@@ -226,16 +249,7 @@ static int handle_link(struct wgx_monitor *m, const struct nlmsghdr *nlh, int ns
 	if (nlmsg_datalen(nlh) < (int)sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC)
 		return 0;
 	err = parse_link(nlh, nsid, &event);
-	if (err)
-		return err;
-	if (event.deleted)
-		return link_deleted(m, &event);
-	if (nsid != WGX_NSID_SELF) {
-		event.far_ifindex = far_of(m, nsid, event.ifindex);
-		if (!event.far_ifindex)
-			return 0;
-	}
-	return link_present(m, &event);
+	return err ?: take_link(m, &event);
 }
 
 /* ---- addresses ---- */

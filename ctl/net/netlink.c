@@ -39,7 +39,7 @@ static int send_message(int fd, struct nl_msg *msg, uint32_t *ret_seq)
 
 	nlh->nlmsg_seq = atomic_fetch_add(&last_seq, 1) + 1;
 	nlh->nlmsg_flags |= NLM_F_REQUEST;
-	if (!(nlh->nlmsg_flags & NLM_F_DUMP))
+	if ((nlh->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP) /* shares a bit with NLM_F_EXCL */
 		nlh->nlmsg_flags |= NLM_F_ACK;
 	*ret_seq = nlh->nlmsg_seq;
 	if (send(fd, nlh, nlh->nlmsg_len, 0) < 0)

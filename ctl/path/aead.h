@@ -8,7 +8,7 @@
 
 struct wgx_aead;
 
-/** struct wgx_aead_backend - one implementation; stateless but for its per-thread struct wgx_aead */
+/** struct wgx_aead_backend - one implementation; its state is in a struct wgx_aead a thread */
 struct wgx_aead_backend {
 	const char *name;
 	struct wgx_aead *(*create)(void); /* NULL: not on this processor */
@@ -33,7 +33,8 @@ extern const struct wgx_aead_backend wgx_aead_ipsec_mb;
 
 /**
  * wgx_aead_create() - the fastest backend of this machine, found by a trial of about a millisecond
- * once a process; WGX_AEAD=name in the environment decides instead. NULL: no memory, or no such name.
+ * once a process; WGX_AEAD=name in the environment decides instead. NULL: no memory, or no such
+ * name.
  */
 struct wgx_aead *wgx_aead_create(void);
 void wgx_aead_destroy(struct wgx_aead *a);
@@ -53,8 +54,8 @@ static inline void wgx_aead_seal(struct wgx_aead *a, const uint8_t key[32], uint
  * wgx_aead_open() - check the tag after @src's @len bytes and decrypt these to @dst
  * @len: ciphertext bytes, tag not counted
  *
- * Tags are compared in constant time. Return: 0, or -EBADMSG: then @dst may hold anything and must not be
- * used. @dst is @src itself, or does not overlap it.
+ * Tags are compared in constant time. Return: 0, or -EBADMSG: then @dst may hold anything and must
+ * not be used. @dst is @src itself, or does not overlap it.
  */
 static inline int wgx_aead_open(struct wgx_aead *a, const uint8_t key[32], uint64_t counter,
 				const uint8_t *src, uint8_t *dst, size_t len)

@@ -64,9 +64,9 @@ static void ipsec_mb_destroy(struct wgx_aead *a)
 }
 
 /*
- * The library finishes these jobs within the submit call. Measured at 64 and 1424 bytes: this way 108
- * and 424 ns, the direct calls 197 and 512, a burst of one 115 and 430; filling in only what changes
- * from job to job saves 2, and would lean on what the library does with its ring.
+ * The library finishes these jobs within the submit call. Measured at 64 and 1424 bytes: this way
+ * 108 and 424 ns, the direct calls 197 and 512, a burst of one 115 and 430; filling in only what
+ * changes from job to job saves 2, and would lean on what the library does with its ring.
  */
 static void run_job(struct ipsec_mb *m, IMB_CIPHER_DIRECTION direction, const uint8_t key[32],
 		    uint64_t counter, const uint8_t *src, uint8_t *dst, size_t len, uint8_t *tag)

@@ -9,9 +9,9 @@
 #include <string.h>
 
 /*
- * A sum is a ones' complement sum of 16-bit words as they lie in memory: what is folded from it can be
- * stored without a byte swap, and what is added to it by number must be in network byte order. Sums
- * of parts may be added with wgx_csum_plus(); a part of odd length can only be the last.
+ * A sum is a ones' complement sum of 16-bit words as they lie in memory: what is folded from it can
+ * be stored without a byte swap, and what is added to it by number must be in network byte order.
+ * Sums of parts may be added with wgx_csum_plus(); a part of odd length can only be the last.
  */
 
 /** wgx_csum_plus() - the ones' complement sum of two sums */
@@ -45,7 +45,7 @@ static inline uint16_t wgx_csum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/** wgx_csum_nonzero() - fold where zero would mean "none", as in UDP: zero becomes its equal 0xffff */
+/** wgx_csum_nonzero() - fold where zero would mean "none", as in UDP: it becomes 0xffff */
 static inline uint16_t wgx_csum_nonzero(uint32_t sum)
 {
 	uint16_t folded = wgx_csum_fold(sum);
@@ -62,7 +62,7 @@ struct wgx_csum_way {
 
 extern const struct wgx_csum_way wgx_csum_ways[];
 
-/** wgx_csum_ip4() - the checksum of an IPv4 header of @len bytes whose own checksum field counts as zero */
+/** wgx_csum_ip4() - the checksum of an IPv4 header of @len bytes; the one in it counts as zero */
 uint16_t wgx_csum_ip4(const uint8_t *header, size_t len);
 
 /**

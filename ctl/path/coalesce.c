@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rules are those of inet_gro_receive() and tcp_gro_receive() (net/ipv4/af_inet.c, tcp_offload.c),
- * ipv6_gro_receive() (net/ipv6/ip6_offload.c) and udp_gro_receive_segment() (net/ipv4/udp_offload.c).
+ * The rules are those of the kernel's inet_gro_receive(), ipv6_gro_receive(), tcp_gro_receive() and
+ * udp_gro_receive_segment() (net/ipv4/{af_inet,tcp_offload,udp_offload}.c, net/ipv6/ip6_offload.c).
  *
- * Entries stand in the order in which their first packets came, and a packet is merged only into the
- * latest entry of its flow: what cannot be merged there begins a new one. So order within a flow is kept.
+ * Entries stand in the order in which their first packets came, and a packet is merged only into
+ * the latest entry of its flow: what cannot be merged there begins a new one. So order within a
+ * flow is kept.
  */
 #include "path/coalesce.h"
 
@@ -245,7 +246,7 @@ static struct wgx_gso *find_latest(struct wgx_coalescer *c, const struct view *v
 	return NULL;
 }
 
-/* A packet whose ports are out of sight (fragment, options, extension headers) may be of any flow. */
+/* A packet whose ports are out of sight (fragment, extension headers) may be of any flow. */
 static void close_between(struct wgx_coalescer *c, const struct view *v)
 {
 	for (unsigned int i = 0; i < c->n; i++) {
@@ -255,7 +256,7 @@ static void close_between(struct wgx_coalescer *c, const struct view *v)
 }
 
 /*
- * Identifications count up, or all are the same and mean nothing for want of fragments (RFC 6864 4.1).
+ * Identifications count up, or all are the same and mean nothing where DF is set (RFC 6864 4.1).
  * Only the second packet tells which.
  */
 static bool id_follows(const struct wgx_gso *g, const struct view *v)

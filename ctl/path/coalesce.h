@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From decrypted packets to GSO packets, by the rules of the kernel's GRO (net/ipv4/tcp_offload.c). */
+/* From decrypted packets to GSO packets, by the rules of the kernel's GRO. */
 #ifndef WGX_PATH_COALESCE_H
 #define WGX_PATH_COALESCE_H
 
@@ -52,9 +52,9 @@ void wgx_coalesce_init(struct wgx_coalescer *c, const uint8_t mac[ETH_ALEN], boo
  *	the coalescer is reset, and its headers may be written to
  * @len: its length, from its own length field
  *
- * Order is kept within each flow. Only packets whose transport checksum is right are merged or marked
- * as verified: a wrong one goes on as it is, for the receiver to count. Return: 0, or -ENOBUFS where the
- * caller must hand over what is there (wgx_coalesce_finish) and add again.
+ * Order is kept within each flow. Only packets whose transport checksum is right are merged or
+ * marked as verified: a wrong one goes on as it is, for the receiver to count. Return: 0, or
+ * -ENOBUFS where the caller must hand over what is there (wgx_coalesce_finish) and add again.
  */
 int wgx_coalesce_add(struct wgx_coalescer *c, uint8_t *packet, size_t len);
 

@@ -17,7 +17,7 @@ static inline uint8_t wgx_ecn_tos(const uint8_t *packet)
 	return packet[0] >> 4 == 4 ? packet[1] : (uint8_t)(packet[0] << 4 | packet[1] >> 4);
 }
 
-/** wgx_ecn_encap() - outer TOS for an inner one: the ECN field alone, DSCP 0 (RFC 6040 4.1, normal mode) */
+/** wgx_ecn_encap() - outer TOS: the inner one's ECN field, DSCP 0 (RFC 6040 4.1, normal mode) */
 static inline uint8_t wgx_ecn_encap(uint8_t inner_tos)
 {
 	return inner_tos & WGX_ECN_MASK;
@@ -25,9 +25,10 @@ static inline uint8_t wgx_ecn_encap(uint8_t inner_tos)
 
 /**
  * wgx_ecn_decap() - merge the outer ECN field into the inner header (RFC 6040 4.2, figure 4)
- * @packet: an IP packet, header checked; an IPv4 header's checksum stays as right or wrong as it was
+ * @packet: an IP packet, header checked; an IPv4 checksum stays as right or wrong as it was
  *
- * Return: 0, or -EBADMSG: congestion was marked on a packet whose sender would not learn of it, drop it.
+ * Return: 0, or -EBADMSG: congestion was marked on a packet whose sender would not learn of it; the
+ * packet must be dropped.
  */
 int wgx_ecn_decap(uint8_t outer_tos, uint8_t *packet);
 

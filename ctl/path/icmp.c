@@ -107,8 +107,8 @@ static bool is_extension(uint8_t next)
 }
 
 /*
- * Walks the extension headers. An ICMPv6 error must not be answered, so what cannot be followed to its
- * end is not either.
+ * Walks the extension headers. An ICMPv6 error must not be answered, so what cannot be followed to
+ * its end is not either.
  */
 static bool may_answer_payload6(const uint8_t *p, size_t len)
 {

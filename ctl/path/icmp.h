@@ -17,13 +17,14 @@
  * @out: the whole IP packet to give back to the host; does not overlap @packet
  * @cap: room there, bytes; WGX_ICMP6_MAX is always enough, less makes the quotation shorter
  *
- * It comes from the packet's own destination, since that is what the host routes out of wg0: another
- * source would not pass its reverse path filter. Return: bytes written; 0 where RFC 1122 3.2.2, RFC 1812
- * 4.3.2.7 or RFC 4443 2.4 (e) forbid an answer, or @packet has no whole header, or @cap is too small.
+ * It comes from the packet's own destination, since that is what the host routes out of wg0:
+ * another source would not pass its reverse path filter. Return: bytes written; 0 where RFC 1122
+ * 3.2.2, RFC 1812 4.3.2.7 or RFC 4443 2.4 (e) forbid an answer, or @packet has no whole header, or
+ * @cap is too small.
  */
 size_t wgx_icmp_unreachable(const uint8_t *packet, size_t len, uint8_t *out, size_t cap);
 
-/** struct wgx_icmp_limit - a token bucket; for one thread. Time is counted in ns, tokens in ns as well */
+/** struct wgx_icmp_limit - a token bucket, for one thread; tokens are counted in ns, as time is */
 struct wgx_icmp_limit {
 	uint64_t cost; /* ns that one answer takes to earn */
 	uint64_t full; /* ns that the bucket holds at most */
@@ -38,7 +39,7 @@ struct wgx_icmp_limit {
  */
 void wgx_icmp_limit_init(struct wgx_icmp_limit *l, uint32_t rate, uint32_t burst, uint64_t now);
 
-/** wgx_icmp_limit_take() - true, and a token less, if an answer may be sent at @now (ns, any origin) */
+/** wgx_icmp_limit_take() - true, and a token less, if an answer may be sent at @now (ns) */
 bool wgx_icmp_limit_take(struct wgx_icmp_limit *l, uint64_t now);
 
 #endif

@@ -10,8 +10,7 @@
 /** struct wgx_inner - an IP packet's measures; the addresses point into the packet */
 struct wgx_inner {
 	size_t len; /* bytes, by the packet's own length field */
-	unsigned int
-		header_len; /* bytes of the IP header: IPv4 with its options, IPv6 without extensions */
+	unsigned int header_len; /* bytes; with IPv4 options, without IPv6 extension headers */
 	bool v6;
 	uint8_t addr_len; /* 4 or 16 */
 	const uint8_t *src, *dst;
@@ -22,8 +21,8 @@ struct wgx_inner {
  * @len: bytes there are, padding included. Only the first 40 of them are read
  * @ret: untouched on failure
  *
- * Return: 0, or -EBADMSG: neither IPv4 nor IPv6, header not all there, or its length field says more than
- * @len or less than the header.
+ * Return: 0, or -EBADMSG: neither IPv4 nor IPv6, header not all there, or its length field says
+ * more than @len or less than the header.
  */
 int wgx_inner_parse(const uint8_t *p, size_t len, struct wgx_inner *ret);
 
@@ -31,8 +30,8 @@ int wgx_inner_parse(const uint8_t *p, size_t len, struct wgx_inner *ret);
  * wgx_inner_pad() - how long a plaintext of @len bytes is after padding
  * @mtu: of the interface, bytes; 0: unknown
  *
- * The next multiple of 16, but not past the MTU; a packet already longer counts modulo the MTU, as in
- * Linux (drivers/net/wireguard/send.c, calculate_skb_padding).
+ * The next multiple of 16, but not past the MTU; a packet already longer counts modulo the MTU, as
+ * in Linux (drivers/net/wireguard/send.c, calculate_skb_padding).
  */
 size_t wgx_inner_pad(size_t len, size_t mtu);
 

@@ -121,11 +121,6 @@ static int seal_segments(struct sealer *s, const struct wgx_keypair *kp, uint64_
 	}
 }
 
-static unsigned int segment_count(const struct wgx_segmenter *g, const struct wgx_frame *f)
-{
-	return g->single ? 1 : (unsigned int)((g->left + f->gso_size - 1) / f->gso_size);
-}
-
 static void account(struct wgx_iface *i, struct wgx_peer *peer, const struct sealed *n)
 {
 	wgx_count(&i->seal.sealed_packets, n->packets);
@@ -163,7 +158,7 @@ static void seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
 		return;
 	}
-	if (wgx_keypair_take(kp, segment_count(&s->segmenter, f), w->boot, &counter)) {
+	if (wgx_keypair_take(kp, wgx_segment_count(&s->segmenter), w->boot, &counter)) {
 		stage(w, i, peer, f);
 		return;
 	}

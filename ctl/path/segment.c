@@ -130,8 +130,8 @@ static const uint8_t *linear_head(struct wgx_segmenter *s, size_t *ret_len)
 }
 
 /*
- * Skips hop-by-hop, routing and destination options. Returns the transport header's offset, *proto its
- * protocol, or -EBADMSG where that is not within len.
+ * Skips hop-by-hop, routing and destination options. Returns the transport header's offset (*proto:
+ * its protocol), or -EBADMSG where that is not within len.
  */
 static int skip_extensions(const uint8_t *head, size_t len, uint8_t *proto)
 {
@@ -201,7 +201,7 @@ static uint32_t sum_pseudo(const struct wgx_segmenter *s, const uint8_t *head,
 		      : wgx_csum_pseudo4(ip->src, s->proto, 0);
 }
 
-/* Fields that differ from segment to segment are zero in s->header, and so not in the shared sums. */
+/* Fields that differ from segment to segment are zero in s->header: not in the shared sums. */
 static void prepare_header(struct wgx_segmenter *s, const uint8_t *head)
 {
 	uint8_t *th = s->header + s->l3_len;
@@ -232,7 +232,10 @@ static int begin_gso(struct wgx_segmenter *s, const uint8_t *head, size_t head_l
 	if (frame->partial &&
 	    (frame->csum_start != s->l3_len || frame->csum_offset != check_offset(s)))
 		return -EBADMSG;
+	/* Without payload there is nothing to segment: the kernel sends no such frame. */
 	s->left = ip->len - s->header_len;
+	if (!s->left)
+		return -EBADMSG;
 	if (s->header_len + (s->left < frame->gso_size ? s->left : frame->gso_size) > PACKET_MAX)
 		return -EBADMSG;
 	s->v6 = ip->v6;

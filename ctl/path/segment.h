@@ -50,16 +50,27 @@ struct wgx_segmenter {
 /**
  * wgx_segment_begin() - check a frame and start to walk it
  *
- * Every field of @frame but its slices' memory is untrusted. Return: 0, or -EBADMSG where the headers
- * contradict each other or the stamp (then nothing was changed).
+ * Every field of @frame but its slices' memory is untrusted. Return: 0, or -EBADMSG where the
+ * headers contradict each other or the stamp (then nothing was changed).
  */
 int wgx_segment_begin(struct wgx_segmenter *s, const struct wgx_frame *frame);
 
+/** wgx_segment_count() - how many packets wgx_segment_next() will still give: exact, for nonces */
+static inline unsigned int wgx_segment_count(const struct wgx_segmenter *s)
+{
+	if (s->done)
+		return 0;
+	if (s->single)
+		return 1;
+	return (unsigned int)((s->left + s->frame->gso_size - 1) / s->frame->gso_size);
+}
+
 /**
  * wgx_segment_next() - the next packet of the frame, whole and with finished checksums
- * @scratch: where to assemble a packet that is not contiguous; holds 65,535 + 16 bytes
- * @ret_packet: the packet: in the frame's own memory (its headers written over what stands before its
- *	payload, so the packet before it must not be needed any more), or @scratch
+ * @scratch: where to assemble a packet that is not contiguous; holds 65,535 + 16 bytes, of which
+ *	only those of the packet are written
+ * @ret_packet: the packet: in the frame's own memory (its headers written over what stands before
+ *	its payload, so the packet before it must not be needed any more), or @scratch
  * @ret_len: its length in bytes
  *
  * Return: 1 with a packet, 0 at the end.

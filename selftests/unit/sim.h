@@ -121,7 +121,7 @@ static inline uint64_t sim_below(struct sim *sim, uint64_t below)
 
 static inline struct wgx_now sim_now(const struct sim *sim)
 {
-	return (struct wgx_now){ .boot = sim->boot, .real = sim->epoch + sim->boot };
+	return (struct wgx_now){.boot = sim->boot, .real = sim->epoch + sim->boot};
 }
 
 /* ---- the network ---- */
@@ -283,9 +283,9 @@ static inline struct wgx_session *sim_find_key(void *ctx, const uint8_t key[WGX_
 {
 	struct sim_host *h = ctx;
 
-	return h->knows_peer && !memcmp(key, h->session->handshake.remote_static, WGX_KEY_LEN) ?
-		       h->session :
-		       NULL;
+	return h->knows_peer && !memcmp(key, h->session->handshake.remote_static, WGX_KEY_LEN)
+		       ? h->session
+		       : NULL;
 }
 
 static inline struct wgx_session *sim_find_index(void *ctx, uint32_t index,
@@ -311,7 +311,7 @@ static inline int sim_index_new(void *ctx, struct wgx_session *s, uint32_t *ret_
 	for (size_t i = 0; i < SIM_INDICES; i++) {
 		if (h->indices[i].used)
 			continue;
-		h->indices[i] = (struct sim_index){ true, *ret_index, s, NULL };
+		h->indices[i] = (struct sim_index){true, *ret_index, s, NULL};
 		if (++h->indices_live > h->indices_most)
 			h->indices_most = h->indices_live;
 		return 0;
@@ -490,10 +490,10 @@ static inline void sim_host_init(struct sim *sim, unsigned int id)
 	h->sim = sim;
 	h->id = id;
 	h->deadline = WGX_NEVER;
-	h->address = (struct wgx_from){ .cookie_id = { 192, 0, 2, id, 0xca, 0x6c },
-					.cookie_id_len = 6,
-					.limit_id = id,
-					.endpoint = h };
+	h->address = (struct wgx_from){.cookie_id = {192, 0, 2, id, 0xca, 0x6c},
+				       .cookie_id_len = 6,
+				       .limit_id = id,
+				       .endpoint = h};
 	h->local = malloc(sizeof(*h->local));
 	h->session = malloc(sizeof(*h->session));
 	assert_true(h->local && h->session);

@@ -52,7 +52,7 @@ static void reference_seal(uint64_t counter, const uint8_t *src, uint8_t *dst, s
 	EVP_CIPHER_CTX_free(ctx);
 }
 
-/* One length with all of a backend's ways, at a random alignment; guards bytes around the output. */
+/* One length in all of a backend's ways, at a random alignment, with guards around the output. */
 static void check_length(struct wgx_aead *a, size_t len, uint64_t counter)
 {
 	uint8_t *out = got + 1 + rnd() % 31, *in = plain + rnd() % 31;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The coalescer: what it merges comes apart again as it was, in order, and nothing else is merged. */
+/* The coalescer: what it merges comes apart again as it was, in order; all else stays alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -236,7 +236,7 @@ struct world {
 	size_t entries, out;
 };
 
-/* Finds the packet among those given in, and checks that none of its flow is still due before it. */
+/* Finds the packet among those given in; none of its flow may still be due before it. */
 static void match(struct world *w, uint8_t *p, size_t len)
 {
 	for (size_t i = 0; i < w->n; i++) {
@@ -355,7 +355,7 @@ static void test_udp_gso_off(void **state)
 	assert_int_equal(run(k, 8, false), 1);
 }
 
-/* A byte that differs in the second of two packets, which then must not be merged (unless it may). */
+/* A byte that differs in the second of two packets, and how many entries they then make. */
 struct rule {
 	const char *name;
 	enum { IP4 = 1, IP6 = 2, TCP = 4, UDP = 8 } on;
@@ -588,7 +588,7 @@ static void test_vnet_header(void **state)
 			assert_int_equal(plain_sum(0, k[0].p, 20), 0xffff);
 		if (!f.tcp)
 			assert_int_equal(r16(k[0].p + l3 + 4), 2008);
-		/* the field holds the pseudo header's sum: taking it out leaves that of all zeroes */
+		/* the field holds the sum of the pseudo header, length included */
 		field = r16(k[0].p + l3 + v.csum_offset);
 		w16(k[0].p + l3 + v.csum_offset, 0);
 		assert_int_equal(field, plain_sum(sum_l4(k[0].p, l3, l3, f.v6, f.tcp),
@@ -738,7 +738,7 @@ static struct packet random_packet(struct flow *f, int flow)
 	}
 }
 
-/* Many flows at once, some between the same hosts, with everything in them that must not be merged. */
+/* Many flows at once, some between the same hosts, with all in them that must not be merged. */
 static void test_shuffled_flows(void **state)
 {
 	for (int round = 0; round < 300; round++) {

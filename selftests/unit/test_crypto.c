@@ -35,7 +35,7 @@ static void count_up(uint8_t *out, size_t len, uint8_t from)
 
 static void test_blake2s(void **state)
 {
-	const struct wgx_bytes split[] = { { "a", 1 }, { "", 0 }, { "bc", 2 } };
+	const struct wgx_bytes split[] = {{"a", 1}, {"", 0}, {"bc", 2}};
 	uint8_t out[32], key[32];
 
 	/* RFC 7693, appendix B */
@@ -66,10 +66,10 @@ static void selftest_sequence(uint8_t *out, size_t len, uint32_t seed)
 /* RFC 7693, appendix E: one hash over those of all lengths, keyed and not */
 static void test_blake2s_grand_hash(void **state)
 {
-	static const size_t out_lens[] = { 16, 20, 28, 32 };
-	static const size_t in_lens[] = { 0, 3, 64, 65, 255, 1024 };
+	static const size_t out_lens[] = {16, 20, 28, 32};
+	static const size_t in_lens[] = {0, 3, 64, 65, 255, 1024};
 	uint8_t all[4 * 6 * 2 * 32], in[1024], key[32], *p = all;
-	struct wgx_bytes piece = { in, 0 };
+	struct wgx_bytes piece = {in, 0};
 
 	for (size_t i = 0; i < 4; i++) {
 		for (size_t j = 0; j < 6; j++) {
@@ -88,7 +88,7 @@ static void test_blake2s_grand_hash(void **state)
 
 static void test_hmac_and_kdf(void **state)
 {
-	uint8_t key[32], input[32], one[32], two[32], three[32], block[64] = { 0 }, out[32];
+	uint8_t key[32], input[32], one[32], two[32], three[32], block[64] = {0}, out[32];
 
 	count_up(key, 32, 0);
 	count_up(input, 32, 32);
@@ -199,9 +199,9 @@ static void test_chacha20poly1305(void **state)
 /* draft-irtf-cfrg-xchacha-03, A.3.1 */
 static void test_xchacha20poly1305(void **state)
 {
-	static const char plain[] =
-		"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "
-		"future, sunscreen would be it.";
+	static const char plain[] = "Ladies and Gentlemen of the class of '99: If I could offer "
+				    "you only one tip for the "
+				    "future, sunscreen would be it.";
 	const size_t len = sizeof(plain) - 1;
 	uint8_t key[32], nonce[24], ad[12], sealed[sizeof(plain) + 16], opened[sizeof(plain)];
 
@@ -240,14 +240,10 @@ static void test_clamp_compare_wipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blake2s),
-		cmocka_unit_test(test_blake2s_grand_hash),
-		cmocka_unit_test(test_hmac_and_kdf),
-		cmocka_unit_test(test_x25519),
-		cmocka_unit_test(test_low_order_points),
-		cmocka_unit_test(test_chacha20poly1305),
-		cmocka_unit_test(test_xchacha20poly1305),
-		cmocka_unit_test(test_clamp_compare_wipe),
+		cmocka_unit_test(test_blake2s),		  cmocka_unit_test(test_blake2s_grand_hash),
+		cmocka_unit_test(test_hmac_and_kdf),	  cmocka_unit_test(test_x25519),
+		cmocka_unit_test(test_low_order_points),  cmocka_unit_test(test_chacha20poly1305),
+		cmocka_unit_test(test_xchacha20poly1305), cmocka_unit_test(test_clamp_compare_wipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ static void test_known_answers(void **state)
 {
 	struct pair p;
 	struct wgx_cookie_maker to_r, to_i;
-	struct wgx_keypair ki = { 0 }, kr = { 0 };
+	struct wgx_keypair ki = {0}, kr = {0};
 	uint8_t want[148];
 
 	pair_init(&p);
@@ -147,7 +147,7 @@ static void test_known_answers(void **state)
 static void test_wiped(void **state)
 {
 	struct pair p;
-	struct wgx_keypair kp = { 0 };
+	struct wgx_keypair kp = {0};
 	const struct wgx_handshake *hs = &p.i.hs;
 
 	pair_init(&p);
@@ -168,7 +168,7 @@ static void test_wiped(void **state)
 static void test_order_of_steps(void **state)
 {
 	struct pair p;
-	struct wgx_keypair kp = { 0 };
+	struct wgx_keypair kp = {0};
 
 	pair_init(&p);
 	assert_int_equal(create_response(&p), -EINVAL);
@@ -205,7 +205,7 @@ static void test_psk_differs(void **state)
 /* P-HS-2: a low-order point in any place of the exchange */
 static void test_low_order(void **state)
 {
-	static const uint8_t one[WGX_KEY_LEN] = { 1 };
+	static const uint8_t one[WGX_KEY_LEN] = {1};
 	struct pair p;
 	struct wgx_handshake before;
 	struct wgx_msg_response response;
@@ -252,10 +252,10 @@ static void test_stamps_accepted(void **state)
 		uint32_t ns;
 		int result;
 	} cases[] = {
-		{ 1000, 100, 0 },	   { 1000, 100, -EALREADY }, { 1000, 99, -EALREADY },
-		{ 999, 999, -EALREADY },   { 1000, 101, 0 },	     { 1256, 0, 0 },
-		{ 1255, 255, -EALREADY },  { 0, 0, -EALREADY },	     { 1u << 31, 0, 0 },
-		{ 1ull << 40, 0, 0 },	   { 1257, 0, -EALREADY },
+		{1000, 100, 0},		{1000, 100, -EALREADY}, {1000, 99, -EALREADY},
+		{999, 999, -EALREADY},	{1000, 101, 0},		{1256, 0, 0},
+		{1255, 255, -EALREADY}, {0, 0, -EALREADY},	{1u << 31, 0, 0},
+		{1ull << 40, 0, 0},	{1257, 0, -EALREADY},
 	};
 	struct pair p;
 	uint64_t boot = NOW;
@@ -296,8 +296,8 @@ static void test_flood_gate(void **state)
 static void test_stamps_sent(void **state)
 {
 	struct wgx_handshake a, b;
-	uint8_t last[WGX_TIMESTAMP_LEN] = { 0 }, s1[WGX_TIMESTAMP_LEN], s2[WGX_TIMESTAMP_LEN];
-	uint8_t want[WGX_TIMESTAMP_LEN], key[WGX_KEY_LEN] = { 9 };
+	uint8_t last[WGX_TIMESTAMP_LEN] = {0}, s1[WGX_TIMESTAMP_LEN], s2[WGX_TIMESTAMP_LEN];
+	uint8_t want[WGX_TIMESTAMP_LEN], key[WGX_KEY_LEN] = {9};
 	const uint64_t t = UINT64_C(1700000000) * WGX_SECOND;
 
 	wgx_handshake_init(&a, key);
@@ -438,7 +438,7 @@ static void test_types_and_lengths(void **state)
 	struct sim *sim = sim_new(4);
 	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
 	struct wgx_now now;
-	uint8_t msg[SIM_MSG_MAX] = { 0 };
+	uint8_t msg[SIM_MSG_MAX] = {0};
 	size_t len;
 
 	sim->loss = 1000;
@@ -553,22 +553,14 @@ static void test_clock_set_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known_answers),
-		cmocka_unit_test(test_wiped),
-		cmocka_unit_test(test_order_of_steps),
-		cmocka_unit_test(test_psk_differs),
-		cmocka_unit_test(test_low_order),
-		cmocka_unit_test(test_stamps_accepted),
-		cmocka_unit_test(test_flood_gate),
-		cmocka_unit_test(test_stamps_sent),
-		cmocka_unit_test(test_forged_initiation),
-		cmocka_unit_test(test_forged_response),
-		cmocka_unit_test(test_forged_cookie),
-		cmocka_unit_test(test_types_and_lengths),
-		cmocka_unit_test(test_unaligned),
-		cmocka_unit_test(test_unknown_peer),
-		cmocka_unit_test(test_flood_gate_whole),
-		cmocka_unit_test(test_clock_set_back),
+		cmocka_unit_test(test_known_answers),	  cmocka_unit_test(test_wiped),
+		cmocka_unit_test(test_order_of_steps),	  cmocka_unit_test(test_psk_differs),
+		cmocka_unit_test(test_low_order),	  cmocka_unit_test(test_stamps_accepted),
+		cmocka_unit_test(test_flood_gate),	  cmocka_unit_test(test_stamps_sent),
+		cmocka_unit_test(test_forged_initiation), cmocka_unit_test(test_forged_response),
+		cmocka_unit_test(test_forged_cookie),	  cmocka_unit_test(test_types_and_lengths),
+		cmocka_unit_test(test_unaligned),	  cmocka_unit_test(test_unknown_peer),
+		cmocka_unit_test(test_flood_gate_whole),  cmocka_unit_test(test_clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ struct step {
 
 static void walk(const struct step *steps, size_t n)
 {
-	struct wgx_replay r = { 0 };
+	struct wgx_replay r = {0};
 
 	for (size_t i = 0; i < n; i++) {
 		if (wgx_replay_accept(&r, steps[i].counter) != steps[i].accepted)
@@ -33,41 +33,41 @@ static void walk(const struct step *steps, size_t n)
 static void test_driver_cases(void **state)
 {
 	static const struct step steps[] = {
-		{ 0, true },
-		{ 1, true },
-		{ 1, false },
-		{ 9, true },
-		{ 8, true },
-		{ 7, true },
-		{ 7, false },
-		{ LIMIT, true },
-		{ LIMIT - 1, true },
-		{ LIMIT - 1, false },
-		{ LIMIT - 2, true },
-		{ 2, true },
-		{ 2, false },
-		{ LIMIT + 16, true },
-		{ 3, false },
-		{ LIMIT + 16, false },
-		{ LIMIT * 4, true },
-		{ LIMIT * 4 - (LIMIT - 1), true },
-		{ 10, false },
-		{ LIMIT * 4 - LIMIT, false },
-		{ LIMIT * 4 - (LIMIT + 1), false },
-		{ LIMIT * 4 - (LIMIT - 2), true },
-		{ LIMIT * 4 + 1 - LIMIT, false },
-		{ 0, false },
-		{ REJECT, false },
-		{ REJECT - 1, true },
-		{ REJECT, false },
-		{ REJECT - 1, false },
-		{ REJECT - 2, true },
-		{ REJECT + 1, false },
-		{ REJECT + 2, false },
-		{ REJECT - 2, false },
-		{ REJECT - 3, true },
-		{ 0, false },
-		{ UINT64_MAX, false },
+		{0, true},
+		{1, true},
+		{1, false},
+		{9, true},
+		{8, true},
+		{7, true},
+		{7, false},
+		{LIMIT, true},
+		{LIMIT - 1, true},
+		{LIMIT - 1, false},
+		{LIMIT - 2, true},
+		{2, true},
+		{2, false},
+		{LIMIT + 16, true},
+		{3, false},
+		{LIMIT + 16, false},
+		{LIMIT * 4, true},
+		{LIMIT * 4 - (LIMIT - 1), true},
+		{10, false},
+		{LIMIT * 4 - LIMIT, false},
+		{LIMIT * 4 - (LIMIT + 1), false},
+		{LIMIT * 4 - (LIMIT - 2), true},
+		{LIMIT * 4 + 1 - LIMIT, false},
+		{0, false},
+		{REJECT, false},
+		{REJECT - 1, true},
+		{REJECT, false},
+		{REJECT - 1, false},
+		{REJECT - 2, true},
+		{REJECT + 1, false},
+		{REJECT + 2, false},
+		{REJECT - 2, false},
+		{REJECT - 3, true},
+		{0, false},
+		{UINT64_MAX, false},
 	};
 
 	walk(steps, sizeof(steps) / sizeof(*steps));
@@ -86,30 +86,30 @@ static void accept_all(struct wgx_replay *r, uint64_t from, uint64_t to)
 
 static void test_whole_window(void **state)
 {
-	struct wgx_replay r = { 0 };
+	struct wgx_replay r = {0};
 
 	accept_all(&r, 1, WGX_REPLAY_WINDOW);
 	assert_true(wgx_replay_accept(&r, 0));
 	assert_false(wgx_replay_accept(&r, 0));
 
-	r = (struct wgx_replay){ 0 };
+	r = (struct wgx_replay){0};
 	accept_all(&r, 2, WGX_REPLAY_WINDOW + 1);
 	assert_true(wgx_replay_accept(&r, 1));
 	assert_false(wgx_replay_accept(&r, 0));
 
-	r = (struct wgx_replay){ 0 };
+	r = (struct wgx_replay){0};
 	accept_all(&r, WGX_REPLAY_WINDOW, 0);
 
-	r = (struct wgx_replay){ 0 };
+	r = (struct wgx_replay){0};
 	accept_all(&r, WGX_REPLAY_WINDOW + 1, 1);
 	assert_false(wgx_replay_accept(&r, 0));
 
-	r = (struct wgx_replay){ 0 };
+	r = (struct wgx_replay){0};
 	accept_all(&r, WGX_REPLAY_WINDOW, 1);
 	assert_true(wgx_replay_accept(&r, WGX_REPLAY_WINDOW + 1));
 	assert_false(wgx_replay_accept(&r, 0));
 
-	r = (struct wgx_replay){ 0 };
+	r = (struct wgx_replay){0};
 	accept_all(&r, WGX_REPLAY_WINDOW, 1);
 	assert_true(wgx_replay_accept(&r, 0));
 	assert_true(wgx_replay_accept(&r, WGX_REPLAY_WINDOW + 1));
@@ -119,7 +119,7 @@ static void test_whole_window(void **state)
 static void test_against_model(void **state)
 {
 	enum { SPAN = 1 << 20 };
-	struct wgx_replay r = { 0 };
+	struct wgx_replay r = {0};
 	uint8_t *seen = calloc(1, SPAN);
 	uint64_t top = 0, n, accepted = 0;
 	bool want;

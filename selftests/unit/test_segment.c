@@ -288,16 +288,21 @@ static void compare_gso(const struct built *b, struct cut *c)
 	uint8_t *scratch = malloc(PACKET_MAX + 16), *got;
 	struct wgx_segmenter s;
 	size_t len, want_len;
+	unsigned int i, count;
 	bool last = false;
 
 	assert_int_equal(wgx_segment_begin(&s, &c->frame), 0);
 	assert_untouched(c);
-	for (unsigned int i = 0; !last; i++) {
+	count = wgx_segment_count(&s);
+	for (i = 0; !last; i++) {
 		want_len = reference(b, i, &last, want);
+		assert_int_equal(wgx_segment_count(&s), count - i);
 		assert_int_equal(wgx_segment_next(&s, scratch, &got, &len), 1);
 		assert_int_equal(len, want_len);
 		assert_memory_equal(got, want, len);
 	}
+	assert_int_equal(i, count);
+	assert_int_equal(wgx_segment_count(&s), 0);
 	assert_int_equal(wgx_segment_next(&s, scratch, &got, &len), 0);
 	assert_int_equal(wgx_segment_next(&s, scratch, &got, &len), 0);
 	free(scratch);
@@ -319,9 +324,9 @@ static struct recipe random_recipe(void)
 	if (r.tcp)
 		r.options = 4 * (rnd() % 11);
 	r.gso = rnd() % 3 ? 1 + rnd() % 3000 : 1 + rnd() % 60;
-	r.payload = rnd() % (rnd() % 4 ? 9000 : 65300 - r.extra);
+	r.payload = 1 + rnd() % (rnd() % 4 ? 9000 : 65300 - r.extra);
 	if (rnd() % 8 == 0)
-		r.payload = r.gso * (rnd() % 8);
+		r.payload = r.gso * (1 + rnd() % 8);
 	if (r.payload / r.gso > 3000)
 		r.gso += r.payload / 3000;
 	return r;
@@ -531,9 +536,11 @@ static void test_malformed_headers(void **state)
 static void test_malformed_stamps(void **state)
 {
 	const struct recipe t4 = {.tcp = true, .partial = true, .payload = 3000, .gso = 1000};
-	struct recipe t6 = t4;
+	struct recipe t6 = t4, empty = t4;
 
 	t6.v6 = true;
+	empty.payload = 0;
+	refuse_stamp(empty, 1000, 20, 16); /* nothing to segment */
 	refuse_stamp(t4, 1000, 21, 16);
 	refuse_stamp(t4, 1000, 20, 6);
 	refuse_stamp(t4, 1000, 70, 16); /* a tunnel's inner segments */
@@ -620,19 +627,23 @@ static int walk(struct cut *c)
 	uint8_t *scratch = malloc(PACKET_MAX + 16), *got;
 	struct wgx_segmenter s;
 	struct wgx_inner ip;
-	size_t len, packets = 0;
+	size_t len, packets = 0, count = 0;
 	int err = wgx_segment_begin(&s, &c->frame);
 
 	if (err) {
 		assert_int_equal(err, -EBADMSG);
 		assert_untouched(c);
+	} else {
+		count = wgx_segment_count(&s);
+		assert_true(count > 0);
 	}
 	while (!err && wgx_segment_next(&s, scratch, &got, &len)) {
 		assert_true(len <= PACKET_MAX);
 		assert_int_equal(wgx_inner_parse(got, len, &ip), 0);
 		assert_int_equal(ip.len, len);
-		assert_true(++packets <= c->frame.len + 1);
+		packets++;
 	}
+	assert_int_equal(packets, count);
 	free(scratch);
 	return err;
 }

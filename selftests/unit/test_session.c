@@ -174,7 +174,7 @@ static void test_identity_changes(void **state)
 	struct sim *sim = sim_connected(8);
 	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
 	const struct wgx_now now = sim_now(sim);
-	uint8_t key[WGX_KEY_LEN] = { 7, 7, 7 };
+	uint8_t key[WGX_KEY_LEN] = {7, 7, 7};
 
 	wgx_local_set_key(a->local, key);
 	wgx_session_identity_changed(a->session);
@@ -224,7 +224,7 @@ static void test_psk_changes(void **state)
 {
 	struct sim *sim = sim_connected(10);
 	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
-	const uint8_t psk[WGX_KEY_LEN] = { 1 };
+	const uint8_t psk[WGX_KEY_LEN] = {1};
 
 	wgx_session_set_psk(a->session, psk);
 	sim_send(a);
@@ -378,12 +378,12 @@ struct weather {
 };
 
 static const struct weather weathers[] = {
-	{ "fair", 0, 0, 20, 0 },
-	{ "lossy", 300, 0, 50, 5 },
-	{ "reordering", 50, 100, 2000, 20 },
-	{ "duplicating", 100, 500, 400, 50 },
-	{ "awful", 600, 200, 3000, 50 },
-	{ "late", 100, 300, 60000, 100 }, /* packets from another age */
+	{"fair", 0, 0, 20, 0},
+	{"lossy", 300, 0, 50, 5},
+	{"reordering", 50, 100, 2000, 20},
+	{"duplicating", 100, 500, 400, 50},
+	{"awful", 600, 200, 3000, 50},
+	{"late", 100, 300, 60000, 100}, /* packets from another age */
 };
 
 static void set_weather(struct sim *sim, const struct weather *w)
@@ -446,8 +446,8 @@ static void storm(struct sim *sim, uint64_t until)
 		}
 		if (!sim_below(sim, 3))
 			incident(sim);
-		sim_run_for(sim, sim_below(sim, 4) ? sim_below(sim, 20 * SIM_S) :
-						     sim_below(sim, 300 * SIM_S));
+		sim_run_for(sim, sim_below(sim, 4) ? sim_below(sim, 20 * SIM_S)
+						   : sim_below(sim, 300 * SIM_S));
 	}
 }
 

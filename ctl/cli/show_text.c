@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* wg's picture of interfaces and peers, with the data path's. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/show.h"
+
+static const char *string_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n < 0 ? 0 : (uint64_t)n;
+}
+
+static void label(const struct wgx_text *t, const char *text)
+{
+	fprintf(t->out, "  %s%s%s: ", wgx_sgr(t, WGX_BOLD), text, wgx_sgr(t, WGX_RESET));
+}
+
+/* "  label: text", where there is a text. */
+static void line(const struct wgx_text *t, const char *name, const char *text)
+{
+	if (!text)
+		return;
+	label(t, name);
+	fprintf(t->out, "%s\n", text);
+}
+
+static void heading(const struct wgx_text *t, enum wgx_colour bold, enum wgx_colour plain,
+		    const char *what, const char *name)
+{
+	fprintf(t->out, "%s%s%s: %s%s%s\n", wgx_sgr(t, bold), what, wgx_sgr(t, WGX_RESET),
+		wgx_sgr(t, plain), name ? name : "(none)", wgx_sgr(t, WGX_RESET));
+}
+
+/* ---- peers ---- */
+
+/* The latest handshake first, none at all last, as wg sorts. */
+static int compare_peers(const void *a, const void *b)
+{
+	uint64_t ta = number_of(*(const json_t *const *)a, "latest_handshake");
+	uint64_t tb = number_of(*(const json_t *const *)b, "latest_handshake");
+
+	return ta == tb ? 0 : ta < tb ? 1 : -1;
+}
+
+static void print_allowed_ips(const struct wgx_text *t, const json_t *peer)
+{
+	const json_t *list = json_object_get(peer, "allowed_ips"), *item;
+	size_t i;
+
+	label(t, "allowed ips");
+	if (!json_array_size(list))
+		fputs("(none)", t->out);
+	json_array_foreach(list, i, item) {
+		const char *text = json_string_value(item);
+
+		fprintf(t->out, "%s%s", i ? ", " : "", text ? text : "?");
+	}
+	fputc('\n', t->out);
+}
+
+static void print_transfer(const struct wgx_text *t, const json_t *peer)
+{
+	uint64_t rx = number_of(peer, "rx_bytes"), tx = number_of(peer, "tx_bytes");
+
+	if (!rx && !tx)
+		return;
+	label(t, "transfer");
+	wgx_text_bytes(t, rx);
+	fputs(" received, ", t->out);
+	wgx_text_bytes(t, tx);
+	fputs(" sent\n", t->out);
+}
+
+static void print_peer(const struct wgx_text *t, const json_t *peer, int64_t now)
+{
+	uint64_t handshake = number_of(peer, "latest_handshake");
+	uint64_t keepalive = number_of(peer, "persistent_keepalive");
+
+	fputc('\n', t->out);
+	heading(t, WGX_YELLOW_BOLD, WGX_YELLOW, "peer", string_of(peer, "public_key"));
+	line(t, "endpoint", string_of(peer, "endpoint"));
+	print_allowed_ips(t, peer);
+	if (handshake) {
+		label(t, "latest handshake");
+		wgx_text_ago(t, (int64_t)handshake, now);
+		fputc('\n', t->out);
+	}
+	print_transfer(t, peer);
+	if (keepalive) {
+		label(t, "persistent keepalive");
+		fputs("every ", t->out);
+		wgx_text_duration(t, keepalive);
+		fputc('\n', t->out);
+	}
+}
+
+static void print_peers(const struct wgx_text *t, const json_t *list, int64_t now)
+{
+	size_t n = json_array_size(list), i;
+	const json_t **sorted = n ? calloc(n, sizeof(*sorted)) : NULL;
+
+	for (i = 0; sorted && i < n; i++)
+		sorted[i] = json_array_get(list, i);
+	if (sorted)
+		qsort(sorted, n, sizeof(*sorted), compare_peers);
+	/* without memory for the sorting: as they come */
+	for (i = 0; i < n; i++)
+		print_peer(t, sorted ? sorted[i] : json_array_get(list, i), now);
+	free(sorted);
+}
+
+/* ---- the data path ---- */
+
+/* "name N, name N" of what is not zero; nothing printed if all is. Return: anything printed? */
+static bool print_counts(const struct wgx_text *t, const char *name, const json_t *counts)
+{
+	const char *key;
+	const json_t *value;
+	bool any = false;
+
+	json_object_foreach((json_t *)counts, key, value) {
+		json_int_t n = json_integer_value(value);
+
+		if (!n)
+			continue;
+		if (any)
+			fputs(", ", t->out);
+		else
+			label(t, name);
+		fprintf(t->out, "%s %" JSON_INTEGER_FORMAT, key, n);
+		any = true;
+	}
+	if (any)
+		fputc('\n', t->out);
+	return any;
+}
+
+/* "  label: N packets, N GiB" */
+static void print_volume(const struct wgx_text *t, const char *name, uint64_t packets,
+			 uint64_t bytes)
+{
+	if (!packets)
+		return;
+	label(t, name);
+	fprintf(t->out, "%" PRIu64 " packets, ", packets);
+	wgx_text_bytes(t, bytes);
+	fputc('\n', t->out);
+}
+
+/*
+ * How much took the fast way. A superframe out of wg0 has its headers once and its segments have them
+ * each, so that the bytes of the two differ by a few per cent where all of them came through AF_XDP.
+ */
+static void print_af_xdp(const struct wgx_text *t, const json_t *c)
+{
+	uint64_t opened = number_of(c, "opened_bytes"), sealed = number_of(c, "sealed_bytes");
+
+	if (!opened && !sealed)
+		return;
+	label(t, "af_xdp");
+	fprintf(t->out, "%" PRIu64 " packets in", number_of(c, "opened_xsk_packets"));
+	if (opened) {
+		fputs(", ", t->out);
+		wgx_text_share(t, number_of(c, "opened_xsk_bytes"), opened);
+		fputs(" of received data", t->out);
+	}
+	fprintf(t->out, "; %" PRIu64 " frames out", number_of(c, "xsk_rx_frames"));
+	if (sealed) {
+		fputs(", ", t->out);
+		wgx_text_share(t, number_of(c, "xsk_rx_bytes"), sealed);
+		fputs(" of sent data", t->out);
+	}
+	fputc('\n', t->out);
+}
+
+static void print_injected(const struct wgx_text *t, const json_t *c)
+{
+	if (!number_of(c, "injected_packets"))
+		return;
+	label(t, "injected");
+	fprintf(t->out, "%" PRIu64 " packets of %" PRIu64 " segments\n",
+		number_of(c, "injected_packets"), number_of(c, "injected_segments"));
+}
+
+static void print_path(const struct wgx_text *t, const json_t *iface)
+{
+	const json_t *c = json_object_get(iface, "counters");
+
+	line(t, "mode", string_of(iface, "mode"));
+	line(t, "mode in", string_of(iface, "mode_in"));
+	line(t, "mode out", string_of(iface, "mode_out"));
+	line(t, "aead", string_of(iface, "aead"));
+	print_volume(t, "sealed", number_of(c, "sealed_packets"), number_of(c, "sealed_bytes"));
+	print_volume(t, "opened", number_of(c, "opened_packets"), number_of(c, "opened_bytes"));
+	print_af_xdp(t, c);
+	print_volume(t, "socket", number_of(c, "opened_socket_packets"),
+		     number_of(c, "opened_socket_bytes"));
+	print_injected(t, c);
+	print_counts(t, "drops", json_object_get(iface, "drops"));
+}
+
+static void print_interface(const struct wgx_text *t, const json_t *iface, int64_t now)
+{
+	uint64_t port = number_of(iface, "listen_port"), mark = number_of(iface, "fwmark");
+
+	heading(t, WGX_GREEN_BOLD, WGX_GREEN, "interface", string_of(iface, "name"));
+	line(t, "public key", string_of(iface, "public_key"));
+	if (port) {
+		label(t, "listening port");
+		fprintf(t->out, "%" PRIu64 "\n", port);
+	}
+	if (mark) {
+		label(t, "fwmark");
+		fprintf(t->out, "0x%" PRIx64 "\n", mark);
+	}
+	label(t, "state");
+	fprintf(t->out, "%s, mtu %" PRIu64 "\n",
+		json_is_true(json_object_get(iface, "up")) ? "up" : "down",
+		number_of(iface, "mtu"));
+	print_path(t, iface);
+	print_peers(t, json_object_get(iface, "peers"), now);
+}
+
+static void print_attached(const struct wgx_text *t, const json_t *device)
+{
+	heading(t, WGX_GREEN_BOLD, WGX_GREEN, "attached", string_of(device, "device"));
+	line(t, "mode", string_of(device, "mode"));
+	print_counts(t, "counters", json_object_get(device, "counters"));
+}
+
+void wgx_show_print(const struct wgx_text *t, const json_t *answer, int64_t now)
+{
+	const json_t *item;
+	const char *gap = "";
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "interfaces"), i, item) {
+		fputs(gap, t->out);
+		print_interface(t, item, now);
+		gap = "\n";
+	}
+	json_array_foreach(json_object_get(answer, "attached"), i, item) {
+		fputs(gap, t->out);
+		print_attached(t, item);
+		gap = "\n";
+	}
+}

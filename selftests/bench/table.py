@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""table.py RESULTS.TSV: medians and ratios of tunnel.sh's rounds, as a Markdown table.
+table.py --insert SECTION.md RESULTS.md: puts a section at the top of the results."""
+import collections
+import os
+import statistics
+import sys
+
+TITLES = {
+    "tcp1": "TCP ×1", "tcp4": "TCP ×4", "bidir": "TCP both ways at once", "rr": "request/response",
+    "pass": "a link that passes superframes", "segment": "a link that segments (GRO at the receiver)",
+}
+SIDE = ("cpu", "retransmits", "sent-kpps") # said beside the value, not a row of their own
+
+
+def load(path):
+    """(link, test, metric) -> {impl: [value of each round]}, in the order of first appearance"""
+    data = collections.OrderedDict()
+    for line in open(path):
+        link, impl, _, test, metric, value = line.rstrip("\n").split("\t")
+        try:
+            number = float(value)
+        except ValueError:
+            continue # that round's test failed
+        data.setdefault((link, test, metric), {}).setdefault(impl, []).append(number)
+    return data
+
+
+def cell(values):
+    if not values:
+        return "—"
+    digits = 2 if max(values) < 100 else 0
+    low, mid, high = (f"{f(values):.{digits}f}" for f in (min, statistics.median, max))
+    return f"**{mid}** ({low} to {high})"
+
+
+def ratio(first, second):
+    if not first or not second or not statistics.median(second):
+        return "—"
+    return f"{statistics.median(first) / statistics.median(second):.2f}×"
+
+
+def title(test):
+    return TITLES.get(test, f"UDP overload, {test[3:]} bytes" if test.startswith("udp") else test)
+
+
+def table(data, link, impls):
+    name = TITLES.get(link, link)
+    out = [f"### {name[0].upper()}{name[1:]}", "",
+           "| | " + " | ".join(impls) + (" | ratio" if len(impls) == 2 else "") +
+           " | cores in use |", "| --- " * (2 + len(impls) + (len(impls) == 2)) + "|"]
+    for (lk, test, metric), by_impl in data.items():
+        if lk != link or metric in SIDE:
+            continue
+        row = [f"{title(test)}, {metric}"] + [cell(by_impl.get(i, [])) for i in impls]
+        if len(impls) == 2:
+            row.append(ratio(*(by_impl.get(i, []) for i in impls)))
+        cpu = data.get((link, test, "cpu"), {})
+        row.append(" / ".join(f"{statistics.median(cpu[i]):.2f}" if i in cpu else "—" for i in impls))
+        out.append("| " + " | ".join(row) + " |")
+    return out + [""] + retransmits(data, link, impls)
+
+
+def retransmits(data, link, impls):
+    told = []
+    for (lk, test, metric), by_impl in data.items():
+        if lk == link and metric == "retransmits":
+            counts = " / ".join(f"{statistics.median(by_impl[i]):.0f}" if i in by_impl else "—" for i in impls)
+            told.append(f"{title(test)} {counts}")
+    return [f"Retransmits, median a round ({' / '.join(impls)}): {', '.join(told)}.", ""] if told else []
+
+
+def insert(section, results):
+    """The newest section stands first, after the page's title."""
+    text = open(results).read() if os.path.exists(results) else "# Measurements\n\n"
+    head, mark, rest = text.partition("\n## ")
+    with open(results, "w") as f:
+        f.write(head.rstrip("\n") + "\n\n" + open(section).read().rstrip("\n") + "\n" + (mark + rest if mark else ""))
+
+
+def main():
+    if sys.argv[1:2] == ["--insert"]:
+        return insert(*sys.argv[2:4])
+    data = load(sys.argv[1])
+    impls = list(dict.fromkeys(i for by_impl in data.values() for i in by_impl))
+    if "wgx" in impls: # the ratio is always wgx over the other
+        impls.sort(key=lambda i: i != "wgx")
+    rounds = max((len(v) for by_impl in data.values() for v in by_impl.values()), default=0)
+    if not rounds:
+        sys.exit("no results")
+    print(f"Medians of {rounds} rounds (lowest to highest).\n")
+    for link in dict.fromkeys(k[0] for k in data):
+        print("\n".join(table(data, link, impls)))
+
+
+main()

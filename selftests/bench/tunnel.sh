@@ -1,0 +1,176 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# make bench: wgx against wireguard-go 0.0.20231211 in the same topology, in turn, round by round.
+#
+#	A wg0 10.7.0.1 -- eth0 192.0.2.1, 2001:db8::1 ==== eth0 -- wg0 10.7.0.2 B
+#
+#	selftests/bench/tunnel.sh [--write] [--impls "wgx wireguard-go"] [--links "pass segment"]
+#	                          [--tests "tcp1 tcp4 bidir udp1392 udp64 rr"]
+#
+# ROUNDS (5) rounds of T (3) seconds a test; medians and ratios are printed, --write puts them into
+# RESULTS.md as well. Links: `pass` is a veth that passes superframes; `segment` is one that cuts them
+# at the sender and has GRO at the receiver, as a real NIC has. UDP is sent without a limit and counted
+# where it comes out of wg0: IPv4 datagrams that reached a UDP socket or overflowed it. Those tests go
+# over outer IPv6, so that the tunnel's own datagrams are not in that count.
+HERE=$(cd "$(dirname "$0")" && pwd)
+. "$HERE/../lib.sh"
+
+ROUNDS=${ROUNDS:-5}
+export T=${T:-3}
+IMPLS=(wgx wireguard-go)
+LINKS=(pass segment)
+TESTS_WANTED=(tcp1 tcp4 bidir udp1392 udp64 rr)
+WRITE=no
+COMMAND="ROUNDS=$ROUNDS T=$T selftests/bench/tunnel.sh $*"
+while [ $# -gt 0 ]; do
+	case $1 in
+	--write) WRITE=yes ;;
+	--impls) read -ra IMPLS <<<"$2" && shift ;;
+	--links) read -ra LINKS <<<"$2" && shift ;;
+	--tests) read -ra TESTS_WANTED <<<"$2" && shift ;;
+	*) sed -n '3,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
+	esac
+	shift
+done
+
+die() {
+	echo "bench: $*" >&2
+	exit 1
+}
+
+RESULTS=$WORK/results.tsv # link impl round test metric value
+: >"$RESULTS"
+
+record() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$LINK" "$IMPL" "$ROUND" "$1" "$2" "$3" >>"$RESULTS"; }
+
+cpu_busy_idle() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9, $5 + $6 }' /proc/stat; }
+
+# cpu_since BUSY IDLE: cores in use since then
+cpu_since() {
+	local busy idle
+	read -r busy idle < <(cpu_busy_idle)
+	awk -v b=$((busy - $1)) -v i=$((idle - $2)) -v n="$(nproc)" 'BEGIN { printf "%.2f", b / (b + i + 1e-9) * n }'
+}
+
+tcp() { # tcp name [iperf3 arguments ...]
+	local name=$1 start
+	shift
+	read -ra start < <(cpu_busy_idle)
+	if ! iperf A 10.7.0.2 "$@" >"$WORK/iperf.err"; then
+		echo "    $IMPL $name: $(<"$WORK/iperf.err")" >&2
+		return
+	fi
+	record "$name" cpu "$(cpu_since "${start[@]}")"
+	record "$name" Gbit/s "$(iperf_get '[.end.sum_received, .end.sum_received_bidir_reverse]
+		| map(select(. != null).bits_per_second) | add / 1e9')"
+	record "$name" retransmits "$(iperf_get '[.end.sum_sent, .end.sum_sent_bidir_reverse]
+		| map(select(. != null).retransmits // 0) | add')"
+}
+
+udp_in() { echo $(($(nstat_get B UdpInDatagrams) + $(nstat_get B UdpInErrors) - $(nstat_get B UdpInCsumErrors))); }
+
+udp() { # udp name size
+	local before after start seconds
+	wg_peer A wg0 B wg0 endpoint '[2001:db8::2]:51820'
+	ping_ok A 10.7.0.2 >"$WORK/ping.log" || return
+	before=$(udp_in)
+	read -ra start < <(cpu_busy_idle)
+	if ! iperf A 10.7.0.2 -u -b 0 -l "$2" >"$WORK/iperf.err"; then
+		echo "    $IMPL $1: $(<"$WORK/iperf.err")" >&2
+		return
+	fi
+	after=$(udp_in)
+	record "$1" cpu "$(cpu_since "${start[@]}")"
+	seconds=$(iperf_get '.end.sum.seconds')
+	record "$1" kpps "$(awk -v n=$((after - before)) -v s="$seconds" 'BEGIN { printf "%.1f", n / s / 1e3 }')"
+	record "$1" sent-kpps "$(iperf_get '.end.sum | .packets / .seconds / 1e3')"
+	wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820
+	ping_ok A 10.7.0.2 >"$WORK/ping.log"
+}
+
+latency() {
+	local line start
+	read -ra start < <(cpu_busy_idle)
+	read -ra line < <(on A "$RR" client 10.7.0.2 7777 "$T")
+	[ ${#line[@]} = 3 ] || return
+	record rr cpu "$(cpu_since "${start[@]}")"
+	record rr p50-us "${line[1]}"
+	record rr p99-us "${line[2]}"
+}
+
+run_test() {
+	case $1 in
+	tcp1) tcp tcp1 ;;
+	tcp4) tcp tcp4 -P 4 ;;
+	bidir) tcp bidir --bidir ;;
+	udp*) udp "$1" "${1#udp}" ;;
+	rr) latency ;;
+	*) die "no test called $1" ;;
+	esac
+}
+
+bench_up() {
+	local h
+	[ "$IMPL" != wireguard-go ] || WGGO=$WGGO_BENCH
+	tunnel_pair "$IMPL" "$IMPL" 4 no || die "$IMPL does not start"
+	if [ "$LINK" = segment ]; then
+		for h in A B; do
+			on $h ethtool -K eth0 tso off tx-udp-segmentation off gro on || die 'ethtool'
+		done
+	fi
+	attach_pair "$IMPL" "$IMPL" || die "$IMPL does not attach"
+	ping_ok A 10.7.0.2 >"$WORK/ping.log" || die "$IMPL: no ping: $(<"$WORK/ping.log")"
+	iperf_server B
+	spawn B rr "$RR" server 7777
+	wait_for 10 sh -c "nsenter -t ${HOST_PID[B]} -n ss -Htln 'sport = :7777' | grep -q ."
+}
+
+one_round() {
+	local t
+	bench_up
+	for t in "${TESTS_WANTED[@]}"; do
+		run_test "$t"
+	done
+	if [ "$IMPL" = wgx ] && [ "$ROUND" = "$ROUNDS" ]; then
+		echo "    wgx on A drops:" $(wgx_drops A wg0) "; on B:" $(wgx_drops B wg0)
+	fi
+	host_del A B
+}
+
+#--- what is needed
+[ "$(id -u)" = 0 ] || die 'needs root: it makes network namespaces'
+"$SELFTESTS/setup.sh" || exit 1
+RR=$BUILD/selftests/tools/rr
+make --no-print-directory -s -C "$TOP" BUILD="$BUILD" "$RR" >&2 || die 'make rr'
+case " ${IMPLS[*]} " in
+*' wgx '*) make --no-print-directory -s -C "$TOP" BUILD="$BUILD" all >&2 || die 'make' ;;
+esac
+WGGO_BENCH=$("$HERE/get_wireguard_go.sh" "$BUILD/wireguard-go") || exit 1
+
+for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
+	for LINK in "${LINKS[@]}"; do
+		# Who begins changes with the round, so that neither always meets the warmer machine.
+		order=("${IMPLS[@]}")
+		[ $((ROUND % 2)) = 1 ] || order=("${IMPLS[@]:1}" "${IMPLS[0]}")
+		for IMPL in "${order[@]}"; do
+			echo "round $ROUND of $ROUNDS, link $LINK, $IMPL"
+			one_round
+		done
+	done
+done
+
+python3 "$HERE/table.py" "$RESULTS" >"$WORK/table.md" || die 'table.py'
+cat "$WORK/table.md"
+if [ "$WRITE" = yes ]; then
+	{
+		printf '## wgx against wireguard-go, %s\n\n' "$(date -u +%Y-%m-%d)"
+		printf 'Commit %s. Machine: %s, %s cores, Linux %s; both ends, iperf3 and the tunnels share it.\n' \
+			"$(git -C "$TOP" describe --always --dirty 2>/dev/null || echo unknown)" \
+			"$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" "$(nproc)" "$(uname -r)"
+		printf 'Command: `%s`\n\n' "$(echo "$COMMAND" | sed 's/ *$//')"
+		cat "$WORK/table.md"
+		echo
+	} >"$WORK/section.md"
+	python3 "$HERE/table.py" --insert "$WORK/section.md" "$HERE/RESULTS.md" || die 'RESULTS.md'
+	echo "written to selftests/bench/RESULTS.md"
+fi
