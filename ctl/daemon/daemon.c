@@ -2,10 +2,12 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -201,15 +203,40 @@ static void delete_doomed(struct wgx_daemon *d)
 			wgx_served_delete(s);
 }
 
+/*
+ * May we end? Who starts a daemon or asks one for an interface holds the start lock meanwhile (ctl/cli/start.c):
+ * while somebody does, we stay, so that nobody finds half a daemon. Ours, it stays locked until we exit.
+ */
+static bool may_end(void)
+{
+	char path[128];
+	int fd;
+
+	if (wgx_control_path(path, sizeof(path)))
+		return true;
+	memcpy(path + strlen(path) - strlen("sock"), "lock", strlen("lock"));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return true;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return true; /* deliberately left open */
+	close(fd);
+	return false;
+}
+
 static void loop(struct wgx_daemon *d)
 {
-	while (!d->stopping && !cds_list_empty(&d->ifaces)) {
+	for (;;) {
+		bool empty = cds_list_empty(&d->ifaces);
 		struct epoll_event ev;
 		int n;
 
+		if (d->stopping || (empty && may_end()))
+			return;
+
 		/* one at a time: what one handler frees, the next event may have meant */
 		wgx_rcu_offline();
-		n = epoll_wait(d->epoll_fd, &ev, 1, -1);
+		n = epoll_wait(d->epoll_fd, &ev, 1, empty ? 50 : -1);
 		wgx_rcu_online();
 		if (n == 1) {
 			struct wgx_event *e = ev.data.ptr;

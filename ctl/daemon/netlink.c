@@ -35,10 +35,8 @@ static void on_far_link(void *arg, const struct wgx_link_event *e)
 		if (!e->far_ifindex || e->far_ifindex != s->link.far_ifindex || e->deleted)
 			continue;
 		wgx_served_link(s, e);
-		/* its addresses stay behind, and so do its IPv6 settings */
 		if (e->ifindex != s->link.ifindex || strcmp(e->name, s->link.name))
 			wgx_log(WGX_LOG_INFO, "%s: now %s", s->link.name, e->name);
-		(void)wgx_link_moved(d->ns, e->nsid, e->ifindex);
 	}
 }
 

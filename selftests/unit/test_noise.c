@@ -460,6 +460,18 @@ static void test_types_and_lengths(void **state)
 					 WGX_HS_INVALID);
 	}
 	msg[0] = WGX_MSG_INITIATION;
+	for (size_t l = sizeof(struct wgx_macs) + 4; l < sizeof(msg); l++) { /* mac1 is right */
+		struct wgx_cookie_maker maker;
+		uint8_t bad[SIM_MSG_MAX];
+
+		wgx_cookie_maker_init(&maker, b->local->public_key);
+		memcpy(bad, msg, sizeof(bad));
+		wgx_cookie_add_macs(&maker, bad, l, now.boot);
+		if (l != len)
+			assert_int_equal(wgx_receive_handshake(b->local, bad, l, &a->address, false,
+							       &now, NULL),
+					 WGX_HS_INVALID);
+	}
 	for (int i = 1; i < 4; i++) { /* the reserved bytes, with a mac1 that covers them */
 		struct wgx_cookie_maker maker;
 		uint8_t bad[sizeof(struct wgx_msg_initiation)];

@@ -73,6 +73,12 @@ static void test_sources_apart(void **state)
 	assert_false(wgx_ratelimit_allow(r, 7, false, START));
 	assert_true(wgx_ratelimit_allow(r, 7, true, START));
 	assert_true(wgx_ratelimit_allow(r, 8, false, START));
+	/* also those few that share a row */
+	for (uint64_t id = 0; id < 5000; id++) {
+		for (int i = 0; i < 6; i++)
+			wgx_ratelimit_allow(r, id, false, START + id * WGX_SECOND);
+		assert_true(wgx_ratelimit_allow(r, id, true, START + id * WGX_SECOND));
+	}
 }
 
 static void test_full_table_denies(void **state)

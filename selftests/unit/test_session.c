@@ -2,7 +2,7 @@
 /* Whole sessions between two peers; the last tests run simulated hours over bad networks. */
 #include "sim.h"
 
-#include <stdio.h>
+#include <pthread.h>
 
 #define RUNS 300
 #define RUN_MINUTES 40
@@ -369,6 +369,86 @@ static void test_steady_traffic_rekeys(void **state)
 	sim_free(sim);
 }
 
+/* ---- workers beside the locked side: for the thread sanitizer, and P-DT-6 ---- */
+
+#define WORKER_ROUNDS 50000
+
+struct worker {
+	pthread_t thread;
+	struct wgx_session *session;
+	struct wgx_keypair *kp;
+	uint64_t begin;
+	uint64_t taken, sum; /* nonces, and the sum of all that were taken */
+	bool receives;
+};
+
+static _Atomic unsigned int wakes;
+
+static void count_wake(void *ctx, struct wgx_session *s)
+{
+	atomic_fetch_add(&wakes, 1);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t first, boot;
+
+	for (unsigned int i = 0; i < WORKER_ROUNDS; i++) {
+		boot = w->begin + i * SIM_MS;
+		if (w->receives) {
+			wgx_session_note_received(w->session, w->kp, boot, i % 3);
+			continue;
+		}
+		if (wgx_keypair_take(w->kp, i % 5, boot, &first))
+			break;
+		for (unsigned int n = 0; n < i % 5; n++, w->taken++)
+			w->sum += first + n;
+		wgx_session_note_sent(w->session, w->kp, boot, i % 3);
+		if (i % 1000 == 0)
+			wgx_session_want_handshake(w->session, boot);
+	}
+	return NULL;
+}
+
+static void test_concurrent_workers(void **state)
+{
+	struct sim *sim = sim_connected(16);
+	struct sim_host *a = &sim->hosts[0];
+	struct wgx_upcalls up = sim_upcalls;
+	struct worker w[3];
+	uint64_t first = atomic_load(&current(a)->send_counter), last, sum = 0, taken = 0;
+
+	up.wake = count_wake;
+	a->local->up = &up;
+	for (int i = 0; i < 3; i++) {
+		w[i] = (struct worker){.session = a->session,
+				       .kp = current(a),
+				       .begin = sim->boot,
+				       .receives = i == 2};
+		assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+	}
+	for (int i = 0; i < 1000; i++) {
+		const struct wgx_now now = sim_now(sim);
+
+		wgx_session_run(a->session, &now);
+		sim->boot += 50 * SIM_MS;
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pthread_join(w[i].thread, NULL), 0);
+		sum += w[i].sum;
+		taken += w[i].taken;
+	}
+	/* every nonce from first to last once: the keepalives and flushes of run are among them */
+	last = atomic_load(&current(a)->send_counter);
+	assert_true(taken == 2 * 2 * WORKER_ROUNDS);
+	assert_true(last - first >= taken);
+	assert_true(sum <= (last + first) * (last - first) / 2);
+	assert_true(atomic_load(&wakes) > 0);
+	a->local->up = &sim_upcalls;
+	sim_free(sim);
+}
+
 /* ---- bad networks ---- */
 
 struct weather {
@@ -546,6 +626,7 @@ int main(void)
 		cmocka_unit_test(test_crossed_initiations),
 		cmocka_unit_test(test_busy_peer_wakes_seldom),
 		cmocka_unit_test(test_steady_traffic_rekeys),
+		cmocka_unit_test(test_concurrent_workers),
 		cmocka_unit_test(test_storms),
 		cmocka_unit_test(test_rate_of_initiations),
 	};

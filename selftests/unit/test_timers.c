@@ -235,6 +235,22 @@ static void test_zeroing(void **state)
 	sim_free(sim);
 }
 
+/* P-TM-6 at a responder whom nobody ever confirmed, and whom nothing else would wake */
+static void test_zeroing_unconfirmed(void **state)
+{
+	struct sim *sim = sim_new(23);
+	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+
+	sim_send(a);
+	a->deaf = true;
+	sim_run_for(sim, SIM_S);
+	wgx_session_stop(a->session);
+	assert_non_null(b->session->keypairs.next);
+	sim_run_for(sim, 540 * SIM_S);
+	assert_int_equal(b->keypairs_live, 0);
+	sim_free(sim);
+}
+
 /* P-TM-6: each new session begins the 540 s anew */
 static void test_zeroing_postponed(void **state)
 {
@@ -436,6 +452,25 @@ static void test_persistent_at_link_up(void **state)
 	sim_free(sim);
 }
 
+/* P-TM-7: at link up at once, though packets were sent a moment ago */
+static void test_persistent_at_restart(void **state)
+{
+	struct sim *sim = connected_at(24, 20 * SIM_S);
+	struct sim_host *a = &sim->hosts[0];
+	struct wgx_now now = sim_now(sim);
+
+	wgx_session_set_keepalive(a->session, 25, &now);
+	sim_run_for(sim, SIM_S);
+	assert_int_equal(a->keepalives_sent, 1);
+	now = sim_now(sim);
+	wgx_session_stop(a->session);
+	wgx_session_start(a->session, &now);
+	sim_run_for(sim, SIM_S);
+	assert_int_equal(initiations(a), 1);
+	assert_int_equal(a->keepalives_sent, 2);
+	sim_free(sim);
+}
+
 /* P-TM-7 where the interval is shorter than REKEY_TIMEOUT: P-TM-1 holds all the same */
 static void test_persistent_short(void **state)
 {
@@ -526,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_data_replies),
 		cmocka_unit_test(test_another_keepalive),
 		cmocka_unit_test(test_zeroing),
+		cmocka_unit_test(test_zeroing_unconfirmed),
 		cmocka_unit_test(test_zeroing_postponed),
 		cmocka_unit_test(test_rekey_on_sending),
 		cmocka_unit_test(test_responder_does_not_rekey),
@@ -536,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_persistent_keepalive),
 		cmocka_unit_test(test_persistent_interval_changes),
 		cmocka_unit_test(test_persistent_at_link_up),
+		cmocka_unit_test(test_persistent_at_restart),
 		cmocka_unit_test(test_persistent_short),
 		cmocka_unit_test(test_idle_and_stopped),
 		cmocka_unit_test(test_staged_too_late),
