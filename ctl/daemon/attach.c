@@ -18,9 +18,9 @@ static const struct mode {
 	enum wgx_ingress_mode mode;
 	bool automatic; /* generic XDP copies all of a device's traffic, native changes its offloads: only if asked */
 } modes[] = {
-	{ "tcx", WGX_INGRESS_TC, true },
-	{ "native", WGX_INGRESS_XDP_NATIVE, false },
-	{ "generic", WGX_INGRESS_XDP_GENERIC, false },
+	{"tcx", WGX_INGRESS_TC, true},
+	{"native", WGX_INGRESS_XDP_NATIVE, false},
+	{"generic", WGX_INGRESS_XDP_GENERIC, false},
 };
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
@@ -47,9 +47,9 @@ static int set_collector(struct wgx_daemon *d, uint32_t ifindex)
 	};
 	const uint32_t zero = 0;
 
-	return bpf_map_update_elem(wgx_ingress_maps(d->ingress)->config, &zero, &config, BPF_ANY) ?
-		       -errno :
-		       0;
+	return bpf_map_update_elem(wgx_ingress_maps(d->ingress)->config, &zero, &config, BPF_ANY)
+		       ? -errno
+		       : 0;
 }
 
 /*
@@ -81,7 +81,7 @@ static void free_collector(struct wgx_daemon *d)
 	wgx_xsk_destroy(c->xsk);
 	if (c->link.ifindex)
 		(void)wgx_link_delete(c->link.ifindex);
-	*c = (struct wgx_collector){ 0 };
+	*c = (struct wgx_collector){0};
 }
 
 static int make_collector(struct wgx_daemon *d)
@@ -95,8 +95,8 @@ static int make_collector(struct wgx_daemon *d)
 	if (!err)
 		err = wgx_link_collector_create(d->ns, &c->link);
 	if (!err)
-		err = d->features->redirect_peer ? wgx_netns_call(d->ns, open_collector, d) :
-						   open_collector(d);
+		err = d->features->redirect_peer ? wgx_netns_call(d->ns, open_collector, d)
+						 : open_collector(d);
 	if (!err)
 		err = set_collector(d, (uint32_t)c->link.ifindex);
 	if (err)

@@ -19,7 +19,8 @@ struct wgx_control_client {
 	struct cds_list_head all;
 	struct wgx_event event;
 	struct wgx_daemon *daemon;
-	struct wgx_served *waits_for; /* wgx -f: deleted when the client goes, and the other way round */
+	struct wgx_served
+		*waits_for; /* wgx -f: deleted when the client goes, and the other way round */
 	char *in;
 	size_t in_len;
 	char *out; /* an answer being sent */
@@ -103,8 +104,8 @@ static json_t *do_show(struct wgx_control_client *c, const json_t *request)
 	char error[128];
 
 	if (!o) {
-		snprintf(error, sizeof(error), "%s: no such wgx interface in this network namespace",
-			 name ? name : "");
+		snprintf(error, sizeof(error),
+			 "%s: no such wgx interface in this network namespace", name ? name : "");
 		return refuse(-ENODEV, error);
 	}
 	json_object_set_new(o, "ok", json_true());
@@ -115,10 +116,10 @@ static const struct {
 	const char *name;
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
 } commands[] = {
-	{ "create", do_create },
-	{ "attach", do_attach },
-	{ "detach", do_detach },
-	{ "show", do_show },
+	{"create", do_create},
+	{"attach", do_attach},
+	{"detach", do_detach},
+	{"show", do_show},
 };
 
 static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)

@@ -73,8 +73,8 @@ static int make_run_dirs(void)
 
 static void raise_limits(void)
 {
-	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
-	const struct rlimit files = { 65536, 65536 };
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	const struct rlimit files = {65536, 65536};
 
 	/* keys are locked; before Linux 5.11 BPF maps count as locked memory too */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
@@ -92,10 +92,10 @@ static int start_threads(struct wgx_daemon *d)
 	err = wgx_protocol_start(&d->protocol, d);
 	if (err)
 		return err;
-	d->open_env = (struct wgx_open_env){ .index = d->index,
-					     .handshakes = &d->protocol.handshakes,
-					     .roamed = roamed,
-					     .arg = d };
+	d->open_env = (struct wgx_open_env){.index = d->index,
+					    .handshakes = &d->protocol.handshakes,
+					    .roamed = roamed,
+					    .arg = d};
 	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_none);
 	if (err)
 		return err;
@@ -104,7 +104,7 @@ static int start_threads(struct wgx_daemon *d)
 
 static void init(struct wgx_daemon *d)
 {
-	*d = (struct wgx_daemon){ .epoll_fd = -1 };
+	*d = (struct wgx_daemon){.epoll_fd = -1};
 	d->protocol.wake_fd = d->protocol.timer_fd = -1;
 	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
 		d->signals.fd = -1;
@@ -138,15 +138,15 @@ static int step_features(struct wgx_daemon *d)
 
 /* In this order: the holder is forked before there are threads and secrets. */
 static const struct step steps[] = {
-	{ "event loop", step_epoll },
-	{ "private network namespace (CAP_SYS_ADMIN)", step_netns },
-	{ "kernel features", step_features },
-	{ "signals", start_signals },
-	{ "threads", start_threads },
-	{ "loading BPF programs", wgx_ingress_ready },
-	{ "netlink", wgx_netlink_start },
-	{ "watching " WGX_UAPI_DIR, wgx_uapi_watch_start },
-	{ "control socket in " WGX_RUN_DIR, wgx_control_start },
+	{"event loop", step_epoll},
+	{"private network namespace (CAP_SYS_ADMIN)", step_netns},
+	{"kernel features", step_features},
+	{"signals", start_signals},
+	{"threads", start_threads},
+	{"loading BPF programs", wgx_ingress_ready},
+	{"netlink", wgx_netlink_start},
+	{"watching " WGX_UAPI_DIR, wgx_uapi_watch_start},
+	{"control socket in " WGX_RUN_DIR, wgx_control_start},
 };
 
 static int start(struct wgx_daemon *d, char *error, size_t size)

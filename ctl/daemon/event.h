@@ -19,9 +19,9 @@ struct wgx_event {
 static inline int wgx_event_add(int epoll_fd, struct wgx_event *e, int fd,
 				void (*ready)(struct wgx_event *, uint32_t), void *arg)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = e };
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = e};
 
-	*e = (struct wgx_event){ .fd = fd, .ready = ready, .arg = arg };
+	*e = (struct wgx_event){.fd = fd, .ready = ready, .arg = arg};
 	if (!epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev))
 		return 0;
 	e->fd = -1;
@@ -30,7 +30,7 @@ static inline int wgx_event_add(int epoll_fd, struct wgx_event *e, int fd,
 
 static inline void wgx_event_want(int epoll_fd, struct wgx_event *e, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = e };
+	struct epoll_event ev = {.events = events, .data.ptr = e};
 
 	(void)epoll_ctl(epoll_fd, EPOLL_CTL_MOD, e->fd, &ev);
 }

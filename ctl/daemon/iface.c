@@ -62,7 +62,7 @@ static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, con
 			      size_t len)
 {
 	const struct wgx_bind *b = wgx_read(served_of(dev)->path.bind);
-	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
+	struct iovec iov = {.iov_base = (void *)msg, .iov_len = len};
 	struct wgx_endpoint to;
 	int err;
 
@@ -86,7 +86,7 @@ static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to,
 			  size_t len)
 {
 	const struct wgx_bind *b = wgx_read(served_of(dev)->path.bind);
-	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
+	struct iovec iov = {.iov_base = (void *)msg, .iov_len = len};
 
 	if (b)
 		(void)wgx_bind_send(b, to, TOS_HANDSHAKE, &iov, 1, 0);
@@ -167,21 +167,21 @@ static int pin_maps(struct wgx_served *s)
 		const char *name;
 		int fd;
 	} pins[] = {
-		{ "allowed_ips4", e->allowed_ips4 },
-		{ "allowed_ips6", e->allowed_ips6 },
-		{ "peers", e->peers },
-		{ "peer_stats", e->peer_stats },
-		{ "credit", e->credit },
-		{ "config", e->config },
-		{ "drops", e->drops },
-		{ "counters", e->counters },
-		{ "xsks", wgx_steer_maps(s->steer)->xsks },
+		{"allowed_ips4", e->allowed_ips4},
+		{"allowed_ips6", e->allowed_ips6},
+		{"peers", e->peers},
+		{"peer_stats", e->peer_stats},
+		{"credit", e->credit},
+		{"config", e->config},
+		{"drops", e->drops},
+		{"counters", e->counters},
+		{"xsks", wgx_steer_maps(s->steer)->xsks},
 		/* of the whole namespace, the same in each interface's directory */
-		{ "receivers", i->receivers },
-		{ "ports", i->ports },
-		{ "locals", i->locals },
-		{ "ingress_drops", i->drops },
-		{ "ingress_counters", i->counters },
+		{"receivers", i->receivers},
+		{"ports", i->ports},
+		{"locals", i->locals},
+		{"ingress_drops", i->drops},
+		{"ingress_counters", i->counters},
 	};
 	int err = wgx_bpffs_make(s->link.name);
 
@@ -282,7 +282,7 @@ static void delist(struct wgx_daemon *d, struct wgx_served *s)
 
 int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_t size)
 {
-	struct wgx_link_options options = { 0 };
+	struct wgx_link_options options = {0};
 	const char *what = "memory";
 	struct wgx_served *s;
 	int err;

@@ -34,8 +34,8 @@ void wgx_mirror_prefix(struct wgx_device *dev, const struct wgx_prefix *prefix,
 		       const struct wgx_peer *peer)
 {
 	const struct wgx_egress_maps *maps = wgx_egress_maps(served_of(dev)->egress);
-	struct wgx_lpm4 key4 = { .prefixlen = prefix->cidr };
-	struct wgx_lpm6 key6 = { .prefixlen = prefix->cidr };
+	struct wgx_lpm4 key4 = {.prefixlen = prefix->cidr};
+	struct wgx_lpm6 key6 = {.prefixlen = prefix->cidr};
 
 	if (prefix->family == AF_INET) {
 		memcpy(key4.addr, prefix->addr, sizeof(key4.addr));
@@ -83,7 +83,7 @@ void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool g
 void wgx_mirror_receiver(struct wgx_device *dev, uint32_t index, const struct wgx_peer *peer)
 {
 	struct wgx_daemon *d = served_of(dev)->daemon;
-	struct wgx_receiver value = { .iface = dev->id };
+	struct wgx_receiver value = {.iface = dev->id};
 
 	if (!d->ingress)
 		return;

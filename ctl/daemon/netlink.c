@@ -40,8 +40,8 @@ static void on_far_link(void *arg, const struct wgx_link_event *e)
 	}
 }
 
-static const struct wgx_monitor_ops host_ops = { .on_link = on_host_link, .on_addr = on_host_addr };
-static const struct wgx_monitor_ops far_ops = { .on_link = on_far_link };
+static const struct wgx_monitor_ops host_ops = {.on_link = on_host_link, .on_addr = on_host_addr};
+static const struct wgx_monitor_ops far_ops = {.on_link = on_far_link};
 
 static void dispatch(struct wgx_event *e, uint32_t events)
 {

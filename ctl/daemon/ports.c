@@ -27,14 +27,14 @@ static void add_xsk(struct wgx_portset *set, enum wgx_port_kind kind, struct wgx
 		    struct wgx_iface *iface)
 {
 	set->ports[set->n_ports++] =
-		(struct wgx_port){ .kind = kind, .fd = xsk->fd, .xsk = xsk, .iface = iface };
+		(struct wgx_port){.kind = kind, .fd = xsk->fd, .xsk = xsk, .iface = iface};
 }
 
 static void add_socket(struct wgx_portset *set, int fd, struct wgx_iface *iface)
 {
 	if (fd >= 0)
 		set->ports[set->n_ports++] =
-			(struct wgx_port){ .kind = WGX_PORT_SOCKET, .fd = fd, .iface = iface };
+			(struct wgx_port){.kind = WGX_PORT_SOCKET, .fd = fd, .iface = iface};
 }
 
 static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_portset *open)
@@ -62,7 +62,7 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 int wgx_ports_update(struct wgx_daemon *d)
 {
 	unsigned int ifaces = count_ifaces(d), xsks = count_device_xsks(d);
-	struct wgx_portset seal = { 0 }, open = { 0 };
+	struct wgx_portset seal = {0}, open = {0};
 	int err = -ENOMEM;
 
 	seal.ports = calloc(ifaces + 1, sizeof(*seal.ports));

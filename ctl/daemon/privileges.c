@@ -20,8 +20,7 @@
 static const unsigned int kept[] = {
 	CAP_NET_ADMIN, /* links, sockets' marks and buffers, attaching programs */
 	CAP_NET_RAW, /* AF_XDP, AF_PACKET */
-	CAP_BPF,
-	CAP_PERFMON, /* a program that reads the socket buffer */
+	CAP_BPF,	   CAP_PERFMON, /* a program that reads the socket buffer */
 	CAP_IPC_LOCK, /* keys and UMEM */
 	CAP_NET_BROADCAST, /* events of interfaces in other namespaces */
 };

@@ -243,7 +243,7 @@ static unsigned int run_handshakes(struct wgx_protocol *p)
 
 static void arm_timer(struct wgx_protocol *p)
 {
-	struct itimerspec t = { 0 };
+	struct itimerspec t = {0};
 
 	if (p->n) {
 		uint64_t at = p->heap[0]->deadline ? p->heap[0]->deadline : 1;
@@ -257,8 +257,8 @@ static void arm_timer(struct wgx_protocol *p)
 static void protocol_sleep(struct wgx_protocol *p)
 {
 	struct pollfd fds[2] = {
-		{ .fd = p->wake_fd, .events = POLLIN },
-		{ .fd = p->timer_fd, .events = POLLIN },
+		{.fd = p->wake_fd, .events = POLLIN},
+		{.fd = p->timer_fd, .events = POLLIN},
 	};
 	uint64_t dummy;
 
@@ -340,7 +340,7 @@ void wgx_protocol_stop(struct wgx_protocol *p)
 		close(p->timer_fd);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
-	*p = (struct wgx_protocol){ .wake_fd = -1, .timer_fd = -1 };
+	*p = (struct wgx_protocol){.wake_fd = -1, .timer_fd = -1};
 }
 
 void wgx_protocol_wake(struct wgx_protocol *p, struct wgx_peer *peer)

@@ -74,13 +74,12 @@ static json_t *peer_json(const struct wgx_peer *peer)
 	json_object_set_new(o, "id", integer(peer->id));
 	json_object_set_new(o, "public_key", key_text(peer->session.handshake.remote_static));
 	json_object_set_new(o, "endpoint",
-			    e.addr.sa.sa_family == AF_UNSPEC ?
-				    json_null() :
-				    json_string(wgx_endpoint_format(&e, text)));
+			    e.addr.sa.sa_family == AF_UNSPEC
+				    ? json_null()
+				    : json_string(wgx_endpoint_format(&e, text)));
 	json_object_set_new(o, "allowed_ips", prefixes);
-	json_object_set_new(
-		o, "latest_handshake",
-		integer(wgx_session_last_handshake(&peer->session) / 1000000000u));
+	json_object_set_new(o, "latest_handshake",
+			    integer(wgx_session_last_handshake(&peer->session) / 1000000000u));
 	json_object_set_new(o, "rx_bytes", integer(load(&peer->rx_bytes)));
 	json_object_set_new(o, "tx_bytes", integer(load(&peer->tx_bytes)));
 	json_object_set_new(o, "rx_packets", integer(load(&peer->rx_packets)));
@@ -170,8 +169,8 @@ static const char *mode_in(struct wgx_daemon *d)
 	a = cds_list_first_entry(&d->attached, struct wgx_attached, all);
 	switch (a->mode) {
 	case WGX_INGRESS_TC:
-		return d->features->tcx ? "tcx → collector → AF_XDP superframes" :
-					  "clsact → collector → AF_XDP";
+		return d->features->tcx ? "tcx → collector → AF_XDP superframes"
+					: "clsact → collector → AF_XDP";
 	case WGX_INGRESS_XDP_NATIVE:
 		return "native XDP → AF_XDP";
 	default:
@@ -217,8 +216,8 @@ static json_t *interface_json(struct wgx_served *s)
 	pthread_mutex_lock(&dev->lock);
 	json_object_set_new(o, "up", json_boolean(dev->up));
 	json_object_set_new(o, "public_key",
-			    dev->local->has_identity ? key_text(dev->local->public_key) :
-						       json_null());
+			    dev->local->has_identity ? key_text(dev->local->public_key)
+						     : json_null());
 	json_object_set_new(o, "listen_port", integer(dev->listen_port));
 	json_object_set_new(o, "fwmark", integer(dev->fwmark));
 	cds_list_for_each_entry(peer, &dev->peers, all)
@@ -250,7 +249,7 @@ static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 
 static json_t *workers_json(struct wgx_daemon *d)
 {
-	const struct wgx_worker *workers[] = { &d->sealer, &d->opener };
+	const struct wgx_worker *workers[] = {&d->sealer, &d->opener};
 	json_t *list = json_array();
 
 	for (int i = 0; i < 2; i++) {

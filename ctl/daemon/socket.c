@@ -10,7 +10,7 @@
 
 static int fill_address(struct sockaddr_un *a, const char *path)
 {
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	*a = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(a->sun_path))
 		return -ENAMETOOLONG;
 	strcpy(a->sun_path, path);

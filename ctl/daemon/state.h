@@ -67,7 +67,8 @@ struct wgx_daemon {
 	struct wgx_worker sealer, opener;
 	struct wgx_seal_env seal_env;
 	struct wgx_open_env open_env;
-	pthread_mutex_t ifaces_lock; /* guards the list's changes; the control thread reads without */
+	pthread_mutex_t
+		ifaces_lock; /* guards the list's changes; the control thread reads without */
 	struct cds_list_head ifaces;
 	uint32_t next_id;
 	struct wgx_ingress_prog *ingress;

@@ -142,9 +142,9 @@ int wgx_uapi_watch_start(struct wgx_daemon *d)
 
 	if (fd < 0)
 		return -errno;
-	err = inotify_add_watch(fd, WGX_UAPI_DIR, IN_DELETE | IN_MOVED_FROM) < 0 ?
-		      -errno :
-		      wgx_event_add(d->epoll_fd, &d->uapi_watch, fd, watch_ready, d);
+	err = inotify_add_watch(fd, WGX_UAPI_DIR, IN_DELETE | IN_MOVED_FROM) < 0
+		      ? -errno
+		      : wgx_event_add(d->epoll_fd, &d->uapi_watch, fd, watch_ready, d);
 	if (err)
 		close(fd);
 	return err;

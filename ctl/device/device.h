@@ -44,12 +44,14 @@ struct wgx_peer {
 	_Atomic bool dead; /* removed: workers let it be */
 	uint16_t keepalive; /* seconds */
 	struct wgx_endpoint_cell endpoint;
-	_Atomic bool roamed; /* the open worker wrote it; the protocol thread tells BPF and people */
+	_Atomic bool
+		roamed; /* the open worker wrote it; the protocol thread tells BPF and people */
 	struct wgx_allowedips_owner allowed;
 	struct cds_list_head all; /* wgx_device.peers */
 	struct cds_lfht_node by_key;
 	struct rcu_head rcu;
-	_Atomic uint64_t tx_bytes, rx_bytes; /* of messages, headers included, as the Linux driver counts */
+	_Atomic uint64_t tx_bytes,
+		rx_bytes; /* of messages, headers included, as the Linux driver counts */
 	_Atomic uint64_t tx_packets, rx_packets;
 	/* the protocol thread's queue and heap */
 	struct wgx_peer_link protocol_link;
@@ -79,7 +81,8 @@ struct wgx_device_ops {
 	void (*mirror_prefix)(struct wgx_device *dev, const struct wgx_prefix *prefix,
 			      const struct wgx_peer *peer);
 	void (*mirror_peer)(struct wgx_device *dev, const struct wgx_peer *peer, bool gone);
-	void (*mirror_receiver)(struct wgx_device *dev, uint32_t index, const struct wgx_peer *peer);
+	void (*mirror_receiver)(struct wgx_device *dev, uint32_t index,
+				const struct wgx_peer *peer);
 };
 
 struct wgx_device {

@@ -3,8 +3,8 @@
  * Chunks from mmap() are cut into blocks by the number of cache lines; a freed block waits, wiped, on its
  * class's list. Blocks of more than WGX_SECMEM_SMALL bytes are mappings of their own.
  *
- * The kernel wipes the mappings in a child (MADV_WIPEONFORK), and the lists would lead into the void
- * there: the child starts with empty ones.
+ * A child has none of it: the kernel wipes the mappings there (MADV_WIPEONFORK), and does not keep them
+ * locked, so the child begins with empty lists and a chunk of its own.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,6 +48,7 @@ static struct {
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Atomic bool unlocked;
+static _Atomic size_t used; /* bytes as asked for */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void before_fork(void)
@@ -63,6 +64,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	memset(pool.free, 0, sizeof(pool.free));
+	atomic_store(&used, 0);
 	pool.chunk = NULL;
 	pool.left = 0;
 	pthread_mutex_unlock(&pool.lock);
@@ -137,14 +139,10 @@ static void *cut(size_t lines)
 	return p;
 }
 
-void *wgx_secmem_alloc(size_t size)
+static void *alloc_small(size_t lines)
 {
-	size_t lines = lines_of(size);
 	void *p;
 
-	pthread_once(&once, watch_forks);
-	if (size > WGX_SECMEM_SMALL)
-		return map(size);
 	pthread_mutex_lock(&pool.lock);
 	p = pop(lines);
 	if (!p)
@@ -153,10 +151,22 @@ void *wgx_secmem_alloc(size_t size)
 	return p;
 }
 
+void *wgx_secmem_alloc(size_t size)
+{
+	void *p;
+
+	pthread_once(&once, watch_forks);
+	p = size > WGX_SECMEM_SMALL ? map(size) : alloc_small(lines_of(size));
+	if (p)
+		atomic_fetch_add_explicit(&used, size, memory_order_relaxed);
+	return p;
+}
+
 void wgx_secmem_free(void *p, size_t size)
 {
 	if (!p)
 		return;
+	atomic_fetch_sub_explicit(&used, size, memory_order_relaxed);
 	if (size > WGX_SECMEM_SMALL) {
 		sodium_memzero(p, size);
 		munmap(p, size);
@@ -171,4 +181,9 @@ void wgx_secmem_free(void *p, size_t size)
 bool wgx_secmem_locked(void)
 {
 	return !atomic_load(&unlocked);
+}
+
+size_t wgx_secmem_used(void)
+{
+	return atomic_load(&used);
 }

@@ -12,5 +12,7 @@ void *wgx_secmem_alloc(size_t size);
 void wgx_secmem_free(void *p, size_t size);
 /** wgx_secmem_locked() - has all of it been kept from swap so far? No: RLIMIT_MEMLOCK is too low. */
 bool wgx_secmem_locked(void);
+/** wgx_secmem_used() - bytes allocated and not freed */
+size_t wgx_secmem_used(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -408,6 +409,11 @@ static void tell_other(int ifindex, char *msg, size_t size)
 /* Return: the errno that callers know, with the text for the user where there is one */
 static int explain(int err, int ifindex, char *msg, size_t size)
 {
+	char name[IF_NAMESIZE];
+
+	/* an XDP link to a device that is not there fails with EINVAL */
+	if (!if_indextoname((unsigned int)ifindex, name))
+		return -ENODEV;
 	switch (err) {
 	case -EBUSY:
 	case -EEXIST: /* one in the other mode, native or generic */

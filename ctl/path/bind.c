@@ -37,7 +37,7 @@ static int set_buffers(int fd)
 
 static int set_options(int fd, int family, uint32_t fwmark)
 {
-	const struct timeval timeout = { .tv_usec = SEND_TIMEOUT_US };
+	const struct timeval timeout = {.tv_usec = SEND_TIMEOUT_US};
 	int err = set_buffers(fd);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)))
@@ -61,15 +61,15 @@ static int set_options(int fd, int family, uint32_t fwmark)
 
 static int open_socket(int family, uint16_t port, uint32_t fwmark)
 {
-	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP), err;
 
 	if (fd < 0)
 		return -errno;
 	err = set_options(fd, family, fwmark);
-	if (!err && (family == AF_INET ? bind(fd, (struct sockaddr *)&a4, sizeof(a4)) :
-					 bind(fd, (struct sockaddr *)&a6, sizeof(a6))))
+	if (!err && (family == AF_INET ? bind(fd, (struct sockaddr *)&a4, sizeof(a4))
+				       : bind(fd, (struct sockaddr *)&a6, sizeof(a6))))
 		err = -errno;
 	if (err) {
 		close(fd);
@@ -151,8 +151,8 @@ int wgx_bind_set_mark(struct wgx_bind *b, uint32_t fwmark)
 
 static void *add_cmsg(struct msghdr *m, struct cmsghdr **at, int level, int type, size_t len)
 {
-	struct cmsghdr *c = *at ? (struct cmsghdr *)((char *)*at + CMSG_ALIGN((*at)->cmsg_len)) :
-				  m->msg_control;
+	struct cmsghdr *c = *at ? (struct cmsghdr *)((char *)*at + CMSG_ALIGN((*at)->cmsg_len))
+				: m->msg_control;
 
 	c->cmsg_level = level;
 	c->cmsg_type = type;
@@ -165,13 +165,13 @@ static void *add_cmsg(struct msghdr *m, struct cmsghdr **at, int level, int type
 static void add_source(struct msghdr *m, struct cmsghdr **at, const struct wgx_endpoint *to)
 {
 	if (to->addr.sa.sa_family == AF_INET) {
-		struct in_pktinfo info = { .ipi_spec_dst = to->src4 };
+		struct in_pktinfo info = {.ipi_spec_dst = to->src4};
 
 		if (to->src4.s_addr)
 			memcpy(add_cmsg(m, at, SOL_IP, IP_PKTINFO, sizeof(info)), &info,
 			       sizeof(info));
 	} else {
-		struct in6_pktinfo info = { .ipi6_addr = to->src6 };
+		struct in6_pktinfo info = {.ipi6_addr = to->src6};
 
 		if (!IN6_IS_ADDR_UNSPECIFIED(&to->src6))
 			memcpy(add_cmsg(m, at, SOL_IPV6, IPV6_PKTINFO, sizeof(info)), &info,
@@ -243,7 +243,7 @@ int wgx_bind_receive(int fd, void *buf, size_t size, struct wgx_datagrams *ret)
 		char bytes[256];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct iovec iov = {.iov_base = buf, .iov_len = size};
 	struct msghdr m = {
 		.msg_name = &ret->from.addr,
 		.msg_namelen = sizeof(ret->from.addr),

@@ -29,7 +29,9 @@ int wgx_bind_set_mark(struct wgx_bind *b, uint32_t fwmark);
 /** wgx_bind_fd() - the socket for a destination; -1: none */
 static inline int wgx_bind_fd(const struct wgx_bind *b, const struct wgx_endpoint *e)
 {
-	return e->addr.sa.sa_family == AF_INET ? b->fd4 : e->addr.sa.sa_family == AF_INET6 ? b->fd6 : -1;
+	return e->addr.sa.sa_family == AF_INET	  ? b->fd4
+	       : e->addr.sa.sa_family == AF_INET6 ? b->fd6
+						  : -1;
 }
 
 /**

@@ -8,27 +8,27 @@
 #include <wgx/drops.h>
 
 /* X(field): names in `wgx show --json` */
-#define WGX_SEAL_COUNTERS(X)                                                                       \
-	X(xsk_rx_frames) /* frames and superframes from wg0 through AF_XDP */                      \
-	X(xsk_rx_bytes)                                                                            \
-	X(sealed_packets) /* data messages made */                                                 \
-	X(sealed_bytes) /* plaintext bytes in them */                                              \
-	X(sends) /* sendmsg calls */                                                               \
-	X(keepalives_sent)                                                                         \
-	X(staged_packets)                                                                          \
-	X(icmp_sent)                                                                               \
+#define WGX_SEAL_COUNTERS(X)                                                  \
+	X(xsk_rx_frames) /* frames and superframes from wg0 through AF_XDP */ \
+	X(xsk_rx_bytes)                                                       \
+	X(sealed_packets) /* data messages made */                            \
+	X(sealed_bytes) /* plaintext bytes in them */                         \
+	X(sends) /* sendmsg calls */                                          \
+	X(keepalives_sent)                                                    \
+	X(staged_packets)                                                     \
+	X(icmp_sent)                                                          \
 	X(credit_healed) /* descriptors that were credited and never arrived */
 
-#define WGX_OPEN_COUNTERS(X)                                                                       \
-	X(opened_packets) /* data messages authenticated */                                        \
-	X(opened_bytes) /* plaintext bytes in them */                                              \
-	X(opened_xsk_packets) /* of these, through AF_XDP */                                       \
-	X(opened_xsk_bytes)                                                                        \
-	X(opened_socket_packets) /* through the UDP socket */                                      \
-	X(opened_socket_bytes)                                                                     \
-	X(keepalives_received)                                                                     \
-	X(handshakes_queued)                                                                       \
-	X(injected_packets) /* written to wg0; a GSO packet is one */                              \
+#define WGX_OPEN_COUNTERS(X)                                          \
+	X(opened_packets) /* data messages authenticated */           \
+	X(opened_bytes) /* plaintext bytes in them */                 \
+	X(opened_xsk_packets) /* of these, through AF_XDP */          \
+	X(opened_xsk_bytes)                                           \
+	X(opened_socket_packets) /* through the UDP socket */         \
+	X(opened_socket_bytes)                                        \
+	X(keepalives_received)                                        \
+	X(handshakes_queued)                                          \
+	X(injected_packets) /* written to wg0; a GSO packet is one */ \
 	X(injected_segments) /* IP packets in these */
 
 #define X(name) _Atomic uint64_t name;

@@ -19,7 +19,7 @@ int wgx_credit_open(struct wgx_credit_view *v, int fd)
 
 	if (p == MAP_FAILED)
 		return -errno;
-	*v = (struct wgx_credit_view){ .map = p };
+	*v = (struct wgx_credit_view){.map = p};
 	return 0;
 }
 

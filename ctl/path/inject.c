@@ -12,7 +12,7 @@
 
 int wgx_inject_open(int far_ifindex)
 {
-	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_ifindex = far_ifindex };
+	struct sockaddr_ll addr = {.sll_family = AF_PACKET, .sll_ifindex = far_ifindex};
 	int fd, on = 1, buffer = SEND_BUFFER, err;
 
 	/* protocol 0: it receives nothing */
@@ -48,7 +48,7 @@ static unsigned int prepare(struct wgx_gso *gso, unsigned int n, uint32_t mtu, s
 			continue;
 		}
 		msgs[m] = (struct mmsghdr){
-			.msg_hdr = { .msg_iov = gso[i].iov, .msg_iovlen = gso[i].n },
+			.msg_hdr = {.msg_iov = gso[i].iov, .msg_iovlen = gso[i].n},
 		};
 		which[m++] = &gso[i];
 	}
@@ -62,7 +62,7 @@ void wgx_inject(int fd, struct wgx_gso *gso, unsigned int n, uint32_t mtu,
 	struct wgx_gso *which[WGX_COALESCE_FLOWS];
 	unsigned int m, at = 0;
 
-	*ret = (struct wgx_inject_result){ 0 };
+	*ret = (struct wgx_inject_result){0};
 	m = prepare(gso, n, mtu, msgs, which, ret);
 	while (at < m) {
 		int done = sendmmsg(fd, msgs + at, m - at, 0);

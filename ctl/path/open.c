@@ -104,8 +104,8 @@ static struct wgx_keypair *find_keypair(struct wgx_worker *w, struct origin *org
 /* A link-local address is one of a device, and AF_XDP does not tell which: it stays as the socket saw it. */
 static bool unknown_scope(const struct wgx_endpoint *e)
 {
-	return e->addr.sa.sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_LINKLOCAL(&e->addr.v6.sin6_addr) && !e->addr.v6.sin6_scope_id;
+	return e->addr.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&e->addr.v6.sin6_addr) &&
+	       !e->addr.v6.sin6_scope_id;
 }
 
 /* Any authenticated packet moves its peer to where it came from (P-DT-1). */
@@ -318,8 +318,8 @@ static void open_frame(struct wgx_worker *w, const struct wgx_port *port, struct
 {
 	const struct wgx_portset *set = wgx_read(w->set);
 	struct wgx_open_env *env = w->env;
-	struct walk walk = { .iov = iov, .opener = w->state };
-	struct origin org = { .xsk = true };
+	struct walk walk = {.iov = iov, .opener = w->state};
+	struct origin org = {.xsk = true};
 	struct wgx_outer outer;
 	size_t size, left;
 
@@ -376,7 +376,7 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
 {
 	const struct wgx_portset *set = wgx_read(w->set);
 	struct opener *o = w->state;
-	struct origin org = { .iface = port->iface };
+	struct origin org = {.iface = port->iface};
 	struct wgx_datagrams d;
 
 	if (wgx_bind_receive(port->fd, o->receive, RECEIVE_BYTES, &d) <= 0)

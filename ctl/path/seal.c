@@ -32,15 +32,15 @@ static void drop(struct wgx_iface *i, enum wgx_drop_reason reason, uint64_t pack
 /* How many packets a frame stands for, as far as its own length tells. */
 static unsigned int count_packets(const struct wgx_frame *f)
 {
-	return f->gso_size && f->len > f->gso_size ?
-		       (unsigned int)((f->len + f->gso_size - 1) / f->gso_size) :
-		       1;
+	return f->gso_size && f->len > f->gso_size
+		       ? (unsigned int)((f->len + f->gso_size - 1) / f->gso_size)
+		       : 1;
 }
 
 /* Tell the sender that there is no way (P-DT-4). */
 static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const struct wgx_frame *f)
 {
-	struct wgx_gso gso = { 0 };
+	struct wgx_gso gso = {0};
 	struct wgx_inject_result result;
 	uint8_t packet[1280];
 	size_t len;
@@ -56,8 +56,8 @@ static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const 
 	memcpy(gso.link.eth.h_dest, i->mac, ETH_ALEN);
 	gso.link.eth.h_source[0] = 0x02;
 	gso.link.eth.h_proto = htons(packet[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
-	gso.iov[0] = (struct iovec){ .iov_base = &gso.link, .iov_len = sizeof(gso.link) };
-	gso.iov[1] = (struct iovec){ .iov_base = packet, .iov_len = len };
+	gso.iov[0] = (struct iovec){.iov_base = &gso.link, .iov_len = sizeof(gso.link)};
+	gso.iov[1] = (struct iovec){.iov_base = packet, .iov_len = len};
 	wgx_inject(i->icmp_fd, &gso, 1, UINT32_MAX, &result);
 	wgx_count(&i->seal.icmp_sent, result.sent_packets);
 }
@@ -139,7 +139,7 @@ static void seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 	const uint8_t *ip = f->iov[0].iov_base;
 	struct wgx_endpoint to;
 	struct wgx_keypair *kp;
-	struct sealed n = { 0 };
+	struct sealed n = {0};
 	uint64_t counter;
 
 	wgx_endpoint_read(&peer->endpoint, &to);

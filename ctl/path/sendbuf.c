@@ -16,7 +16,7 @@ int wgx_sendbuf_init(struct wgx_sendbuf *b)
 	if (p == MAP_FAILED)
 		return -errno;
 	madvise(p, MAP_BYTES, MADV_DONTDUMP); /* plaintext is assembled here */
-	*b = (struct wgx_sendbuf){ .data = p };
+	*b = (struct wgx_sendbuf){.data = p};
 	return 0;
 }
 
@@ -42,7 +42,8 @@ void wgx_sendbuf_aim(struct wgx_sendbuf *b, struct wgx_peer *peer, const struct 
 
 uint8_t *wgx_sendbuf_slot(struct wgx_sendbuf *b, size_t max)
 {
-	if (b->n && (b->closed || b->n == WGX_SENDBUF_DATAGRAMS || b->len + max > WGX_SENDBUF_BYTES))
+	if (b->n &&
+	    (b->closed || b->n == WGX_SENDBUF_DATAGRAMS || b->len + max > WGX_SENDBUF_BYTES))
 		wgx_sendbuf_flush(b);
 	return b->data + b->len;
 }
@@ -66,7 +67,7 @@ void wgx_sendbuf_put(struct wgx_sendbuf *b, size_t len)
 /* One send; a sticky source address that is no longer ours is forgotten, and the kernel chooses (P-DT-10). */
 static int send_range(struct wgx_sendbuf *b, size_t at, size_t len, uint16_t gso_size)
 {
-	struct iovec iov = { .iov_base = b->data + at, .iov_len = len };
+	struct iovec iov = {.iov_base = b->data + at, .iov_len = len};
 	int err = wgx_bind_send(b->bind, &b->to, b->tos, &iov, 1, gso_size);
 
 	wgx_count(&b->counters->sends, 1);
@@ -86,8 +87,8 @@ static void send_singly(struct wgx_sendbuf *b)
 		int err = send_range(b, at, len, 0);
 
 		if (err)
-			wgx_count(&b->counters->drops[err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG :
-									 WGX_DROP_SEND_ERROR],
+			wgx_count(&b->counters->drops[err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG
+								       : WGX_DROP_SEND_ERROR],
 				  1);
 	}
 }
@@ -100,10 +101,11 @@ void wgx_sendbuf_flush(struct wgx_sendbuf *b)
 		return;
 	err = send_range(b, 0, b->len, b->n > 1 ? (uint16_t)b->size : 0);
 	if (b->n > 1 && (err == -EMSGSIZE || err == -EINVAL || err == -EIO || err == -EOPNOTSUPP))
-		send_singly(b); /* a datagram exceeds the path's MTU, or the device cannot checksum */
+		send_singly(
+			b); /* a datagram exceeds the path's MTU, or the device cannot checksum */
 	else if (err)
-		wgx_count(&b->counters->drops[err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG :
-								 WGX_DROP_SEND_ERROR],
+		wgx_count(&b->counters->drops[err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG
+							       : WGX_DROP_SEND_ERROR],
 			  b->n);
 	b->len = 0;
 	b->n = 0;

@@ -30,7 +30,7 @@ static struct staged_frame *copy_frame(const struct wgx_frame *frame, unsigned i
 	to = f->data + WGX_SEGMENT_HEADERS_MAX;
 	f->packets = packets;
 	f->frame = *frame;
-	f->frame.iov[0] = (struct iovec){ .iov_base = to, .iov_len = frame->len };
+	f->frame.iov[0] = (struct iovec){.iov_base = to, .iov_len = frame->len};
 	f->frame.n = 1;
 	for (unsigned int i = 0; i < frame->n; i++) {
 		memcpy(to, frame->iov[i].iov_base, frame->iov[i].iov_len);

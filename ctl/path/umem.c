@@ -25,7 +25,7 @@ int wgx_umem_create(struct wgx_umem *u, uint32_t chunks)
 		goto fail;
 	/* it holds plaintext */
 	madvise(base, size + SPARE, MADV_DONTDUMP);
-	*u = (struct wgx_umem){ .memfd = fd, .base = base, .size = size, .chunks = chunks };
+	*u = (struct wgx_umem){.memfd = fd, .base = base, .size = size, .chunks = chunks};
 	return 0;
 fail:
 	err = -errno;
@@ -39,5 +39,5 @@ void wgx_umem_destroy(struct wgx_umem *u)
 		return;
 	munmap(u->base, u->size + SPARE);
 	close(u->memfd);
-	*u = (struct wgx_umem){ .memfd = -1 };
+	*u = (struct wgx_umem){.memfd = -1};
 }

@@ -76,7 +76,8 @@ static unsigned int serve_round(struct wgx_worker *w)
 }
 
 /* The descriptors of the current set; the set may change while we sleep, and then wake_fd tells. */
-static unsigned int poll_list(struct wgx_worker *w, struct pollfd **fds, unsigned int *room, int *ret_ms)
+static unsigned int poll_list(struct wgx_worker *w, struct pollfd **fds, unsigned int *room,
+			      int *ret_ms)
 {
 	const struct wgx_portset *set = wgx_read(w->set);
 	unsigned int n = 0;
@@ -91,9 +92,9 @@ static unsigned int poll_list(struct wgx_worker *w, struct pollfd **fds, unsigne
 		*fds = more;
 		*room = set->n_ports + 1;
 	}
-	(*fds)[n++] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
+	(*fds)[n++] = (struct pollfd){.fd = w->wake_fd, .events = POLLIN};
 	for (unsigned int i = 0; i < set->n_ports; i++)
-		(*fds)[n++] = (struct pollfd){ .fd = set->ports[i].fd, .events = POLLIN };
+		(*fds)[n++] = (struct pollfd){.fd = set->ports[i].fd, .events = POLLIN};
 	*ret_ms = w->ops->idle(w, set);
 	return n;
 }
@@ -153,7 +154,7 @@ static void *worker_main(void *arg)
 int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, void *env,
 		     int (*confine)(void))
 {
-	const struct wgx_portset empty = { 0 };
+	const struct wgx_portset empty = {0};
 	int err;
 
 	memset(w, 0, sizeof(*w));

@@ -36,8 +36,9 @@ int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool 
 	const struct xsk_socket_config config = {
 		.rx_size = ring_size,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (zero_copy ? XDP_ZEROCOPY : XDP_COPY) |
-					 (multi_buffer ? XDP_USE_SG : 0)),
+		.bind_flags =
+			(uint16_t)(XDP_USE_NEED_WAKEUP | (zero_copy ? XDP_ZEROCOPY : XDP_COPY) |
+				   (multi_buffer ? XDP_USE_SG : 0)),
 	};
 	struct wgx_xsk *x = calloc(1, sizeof(*x));
 	int err;
@@ -141,10 +142,10 @@ void wgx_xsk_release(struct wgx_xsk *x)
 
 void wgx_xsk_stats(const struct wgx_xsk *x, struct wgx_xsk_stats *ret)
 {
-	struct xdp_statistics s = { 0 };
+	struct xdp_statistics s = {0};
 	socklen_t len = sizeof(s);
 
-	*ret = (struct wgx_xsk_stats){ 0 };
+	*ret = (struct wgx_xsk_stats){0};
 	if (getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &s, &len))
 		return;
 	ret->rx_dropped = s.rx_dropped;

@@ -51,7 +51,8 @@ void wgx_allowedips_node_free(struct wgx_allowedips_node *node);
  * @prefix has a right family and length. Return: 0 or -ENOMEM (nothing changed).
  */
 int wgx_allowedips_insert(struct wgx_allowedips *a, const struct wgx_prefix *prefix,
-			  struct wgx_allowedips_owner *owner, struct wgx_allowedips_owner **ret_old);
+			  struct wgx_allowedips_owner *owner,
+			  struct wgx_allowedips_owner **ret_old);
 /** wgx_allowedips_remove() - only where @owner has exactly this prefix: 0, else -ENOENT */
 int wgx_allowedips_remove(struct wgx_allowedips *a, const struct wgx_prefix *prefix,
 			  struct wgx_allowedips_owner *owner);

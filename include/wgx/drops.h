@@ -52,7 +52,7 @@ enum wgx_drop_reason {
 #define X(name, label, text) WGX_DROP_##name,
 	WGX_DROP_REASONS(X)
 #undef X
-	WGX_DROP_COUNT
+		WGX_DROP_COUNT
 };
 
 #endif

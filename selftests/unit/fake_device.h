@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sodium.h>
 #include "device/device.h"
+#include "device/secmem.h"
 
 #define FAKE_BUCKETS 65536
 #define FAKE_RECEIVERS 64
@@ -317,9 +318,11 @@ static inline int fake_setup(void **state)
 	return wgx_index_create(&fake_index);
 }
 
+/* Neither keypairs nor peers, nor conversations, may be left. */
 static inline int fake_teardown(void **state)
 {
 	wgx_rcu_barrier();
+	assert_int_equal(wgx_secmem_used(), 0);
 	wgx_index_destroy(fake_index);
 	wgx_rcu_unregister();
 	return 0;

@@ -125,8 +125,6 @@ static inline int env_teardown(void **state)
 {
 	if (env_ns)
 		env_close(true);
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
 	return 0;
 }
 
@@ -145,7 +143,32 @@ static inline bool env_mounts(void)
 	       !mount("tmpfs", ENV_RUN, "tmpfs", 0, "mode=0755");
 }
 
-/* In a child that is init of a PID namespace, or here, with every test skipped, if that is not permitted */
+static inline int env_exit_code(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* init of the PID namespace: all in it end with it. The tests are its child, as init takes no SIGSTOP (LSan) */
+static inline void env_init(int (*run)(void))
+{
+	int status = 1;
+	pid_t pid, ended;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	env_permitted = env_mounts();
+	pid = fork();
+	if (pid == 0) {
+		status = run();
+		fflush(stdout);
+		exit(status);
+	}
+	do
+		ended = wait(&status);
+	while (ended >= 0 && ended != pid);
+	_exit(ended == pid ? env_exit_code(status) : 1);
+}
+
+/* In those namespaces, or here, with every test skipped, where they are not permitted */
 static inline int env_main(int (*run)(void))
 {
 	int status;
@@ -156,16 +179,12 @@ static inline int env_main(int (*run)(void))
 		return run();
 	fflush(stdout);
 	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		env_permitted = env_mounts();
-		status = run();
-		fflush(stdout);
-		exit(status);
-	}
+	if (pid == 0)
+		env_init(run);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return 1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	/* not exit(): LSan would start a process, which a PID namespace without its init refuses */
+	_exit(env_exit_code(status));
 }
 
 #endif

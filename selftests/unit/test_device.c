@@ -3,6 +3,7 @@
 #include "fake_device.h"
 
 #include <stdbool.h>
+#include "device/model.h"
 #include "proto/crypto.h"
 
 static struct wgx_peer *add_peer(struct fake *f, uint32_t n)
@@ -355,15 +356,16 @@ static void test_handshake(void **state)
 /* An index of one interface means nothing to another one of the same daemon. */
 static void test_index_of_another_interface(void **state)
 {
-	struct wgx_now now = wgx_now();
+	struct wgx_keypair *kp = NULL;
 	struct pair p;
+	uint32_t index;
 
 	pair_up(&p);
-	wgx_session_want_handshake(&p.ab->session, now.boot);
-	wgx_session_run(&p.ab->session, &now);
-	assert_int_equal(deliver(p.b, p.a, &p.at_a), WGX_HS_OK);
-	assert_int_equal(deliver(p.b, p.b, &p.at_b), WGX_HS_INVALID);
-	assert_int_equal(deliver(p.a, p.b, &p.at_b), WGX_HS_OK);
+	shake_hands(&p);
+	index = p.a->receivers[0];
+	assert_ptr_equal(wgx_device_upcalls.find_index(p.a->dev, index, &kp), &p.ab->session);
+	assert_ptr_equal(kp, wgx_session_sending_key(&p.ab->session, wgx_now().boot));
+	assert_null(wgx_device_upcalls.find_index(p.b->dev, index, &kp));
 	pair_down(&p);
 }
 

@@ -183,25 +183,33 @@ static void test_cell(void **state)
 
 /* ---- a cell under way: every byte of an endpoint says which write it comes from ---- */
 
-#define WRITES 20000
+#define WRITES 100000
+#define WRITERS 3
+#define READERS 2
 
 static struct wgx_endpoint_cell shared;
+static pthread_barrier_t start;
+static _Atomic int writing;
 
 static void *write_many(void *arg)
 {
 	struct wgx_endpoint e;
 
+	pthread_barrier_wait(&start);
 	for (unsigned int i = 1; i <= WRITES; i++) {
 		memset(&e, (int)(*(uint8_t *)arg + i % 100), sizeof(e));
 		wgx_endpoint_write(&shared, &e);
 	}
+	writing--;
 	return NULL;
 }
 
 static void *clear_many(void *arg)
 {
+	pthread_barrier_wait(&start);
 	for (unsigned int i = 1; i <= WRITES; i++)
 		wgx_endpoint_clear_source(&shared);
+	writing--;
 	return NULL;
 }
 
@@ -210,7 +218,8 @@ static void *read_many(void *arg)
 {
 	uintptr_t torn = 0;
 
-	for (unsigned int i = 1; i <= 2 * WRITES; i++) {
+	pthread_barrier_wait(&start);
+	do {
 		struct wgx_endpoint e;
 		const uint8_t *p = (const uint8_t *)&e;
 
@@ -220,7 +229,7 @@ static void *read_many(void *arg)
 		for (size_t k = 0; k < sizeof(e.src6); k++)
 			torn += e.src6.s6_addr[k] != e.src6.s6_addr[0];
 		torn += e.src6.s6_addr[0] && e.src6.s6_addr[0] != p[0];
-	}
+	} while (writing);
 	return (void *)torn;
 }
 
@@ -229,18 +238,22 @@ static void test_cell_concurrently(void **state)
 	void *(*const run[])(void *) = {write_many, write_many, clear_many, read_many, read_many};
 	uint8_t base[] = {1, 101, 0, 0, 0};
 	struct wgx_endpoint e;
-	pthread_t threads[5];
+	pthread_t threads[WRITERS + READERS];
 	void *torn;
 
 	memset(&e, 1, sizeof(e));
 	wgx_endpoint_write(&shared, &e);
-	for (int i = 0; i < 5; i++)
+	writing = WRITERS;
+	pthread_barrier_init(&start, NULL, WRITERS + READERS);
+	for (int i = 0; i < WRITERS + READERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, run[i], &base[i]), 0);
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < WRITERS + READERS; i++) {
 		assert_int_equal(pthread_join(threads[i], &torn), 0);
 		assert_null(torn);
 	}
-	assert_int_equal(atomic_load(&shared.seq), 2 * (1 + 3 * WRITES)); /* no write was lost */
+	pthread_barrier_destroy(&start);
+	/* no write was lost */
+	assert_int_equal(atomic_load(&shared.seq), 2 * (1 + WRITERS * WRITES));
 }
 
 int main(void)

@@ -50,6 +50,10 @@ static void test_zeroed_and_apart(void **state)
 		}
 	}
 	wgx_secmem_free(NULL, 100);
+	assert_int_equal(wgx_secmem_used(), 0);
+	p[0][0] = wgx_secmem_alloc(1000);
+	assert_int_equal(wgx_secmem_used(), 1000);
+	wgx_secmem_free(p[0][0], 1000);
 }
 
 /* Under sanitizers mlock() does nothing, and freed memory may be poisoned. */
@@ -101,9 +105,30 @@ static void test_threads(void **state)
 	}
 }
 
-/* A child sees zeroes where its parent has secrets, and can still allocate. */
+/* What the kernel says of the mapping that holds @p: "VmFlags: … lo dd wf" */
+static void mapping_flags(const void *p, char flags[512])
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long from, to;
+	bool here = false;
+	char line[512];
+
+	flags[0] = 0;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		if (here && !strncmp(line, "VmFlags:", 8))
+			strcpy(flags, line);
+	}
+	fclose(f);
+}
+
+/* A child sees zeroes where its parent has secrets, and can still allocate: memory that is locked, for
+ * locks are not inherited. */
 static int look_as_child(const uint8_t *secret, const uint8_t *large)
 {
+	char flags[512];
 	uint8_t *p[50];
 
 	if (!all_zero(secret, 512) || !all_zero(large, 20000))
@@ -113,6 +138,13 @@ static int look_as_child(const uint8_t *secret, const uint8_t *large)
 		if (!p[i] || !all_zero(p[i], 512))
 			return 2;
 		memset(p[i], i + 1, 512);
+#ifndef WGX_SANITIZE
+		mapping_flags(p[i], flags);
+		if (wgx_secmem_locked() && !strstr(flags, " lo"))
+			return 4;
+#else
+		(void)flags;
+#endif
 	}
 	for (int i = 0; i < 50; i++) {
 		if (p[i][0] != i + 1 || p[i][511] != i + 1)
@@ -145,25 +177,6 @@ static void test_fork(void **state)
 	assert_int_equal(secret[0], 0x77);
 	wgx_secmem_free(secret, 512);
 	wgx_secmem_free(large, 20000);
-}
-
-/* What the kernel says of the mapping that holds @p: "VmFlags: … lo dd wf" */
-static void mapping_flags(const void *p, char flags[512])
-{
-	FILE *f = fopen("/proc/self/smaps", "r");
-	unsigned long from, to;
-	bool here = false;
-	char line[512];
-
-	flags[0] = 0;
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = (uintptr_t)p >= from && (uintptr_t)p < to;
-		if (here && !strncmp(line, "VmFlags:", 8))
-			strcpy(flags, line);
-	}
-	fclose(f);
 }
 
 static void test_mapping(void **state)

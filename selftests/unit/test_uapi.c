@@ -497,6 +497,26 @@ static void test_long_line(void **state)
 	fake_destroy(f);
 }
 
+/* Whatever is left of it at the end of the buffer is no line of its own, and no blank one either. */
+static void test_line_as_long_as_the_buffer(void **state)
+{
+	struct fake *f = fake_create("wg0");
+	char *was = dump(f);
+
+	for (size_t len = 16384 - 32; len < 16384 + 32; len++) {
+		struct text body = {0};
+
+		append(&body, "fwmark=1\nlisten_port=", 21);
+		while (body.len < 9 + len)
+			append(&body, "1", 1);
+		append(&body, "\nfwmark=2", 9);
+		refuse(f, body.p, body.len, "errno=22\n\n", was);
+		free(body.p);
+	}
+	free(was);
+	fake_destroy(f);
+}
+
 /* A request without end is refused, not kept. */
 static void test_too_large(void **state)
 {
@@ -919,6 +939,7 @@ int main(void)
 		cmocka_unit_test(test_idempotent),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_line_as_long_as_the_buffer),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_no_operation),
 		cmocka_unit_test(test_byte_by_byte),
