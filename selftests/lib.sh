@@ -241,6 +241,21 @@ stop() {
 	unset "SPAWN_HOST[$1]" "SPAWN_PID[$1]"
 }
 
+# capture A NAME DEV [filter ...]: packets into $WORK/NAME.pcap. DEV may be `any`: tcpdump refuses a
+# device that is down, and with `any` sees it come up. Without immediate mode an early end loses packets.
+capture() {
+	spawn "$1" "$2" tcpdump --immediate-mode -U -Z root -i "$3" -w "$WORK/$2.pcap" "${@:4}"
+	wait_for 10 grep -q 'listening on' "$WORK/$2.log" || nok "capture $2" "$(cat "$WORK/$2.log")"
+}
+
+# capture_end NAME; captured A NAME [tcpdump arguments ...]: what is in it, as text. A captured it: the
+# names of interfaces are looked up by their numbers there.
+capture_end() {
+	sleep 0.2
+	stop "$1" INT
+}
+captured() { on "$1" tcpdump -nn -r "$WORK/$2.pcap" "${@:3}" 2>/dev/null; }
+
 # link A eth0 B eth0
 link() {
 	ip link add "$2" netns "${HOST_PID[$1]}" type veth peer name "$4" netns "${HOST_PID[$3]}" ||

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* BPF's copy of the model. The model is what counts: a full map slows packets down or drops them, no more. */
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wgx/bpf_abi.h>
 #include "daemon/log.h"
@@ -14,12 +17,21 @@ static struct wgx_served *served_of(struct wgx_device *dev)
 
 static void put(int fd, const void *key, const void *value, const char *what)
 {
-	static bool warned;
+	static _Atomic bool warned; /* the control thread and the protocol thread mirror */
 
-	if (bpf_map_update_elem(fd, key, value, BPF_ANY) && !warned) {
-		warned = true;
+	if (bpf_map_update_elem(fd, key, value, BPF_ANY) && !atomic_exchange(&warned, true))
 		wgx_log(WGX_LOG_ERR, "BPF map %s takes no more: %s", what, strerror(errno));
-	}
+}
+
+/* Egress counts where it finds an entry; one that is there keeps its counts. */
+static void make_stats(const struct wgx_egress_maps *maps, uint32_t id)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct wgx_bpf_peer_stats *zero = cpus > 0 ? calloc((size_t)cpus, sizeof(*zero)) : NULL;
+
+	if (zero)
+		(void)bpf_map_update_elem(maps->peer_stats, &id, zero, BPF_NOEXIST);
+	free(zero);
 }
 
 static void set_prefix(int fd, const void *key, const struct wgx_peer *peer, const char *what)
@@ -78,6 +90,7 @@ void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool g
 	}
 	describe(peer, &value);
 	put(maps->peers, &peer->id, &value, "peers");
+	make_stats(maps, peer->id);
 }
 
 void wgx_mirror_receiver(struct wgx_device *dev, uint32_t index, const struct wgx_peer *peer)

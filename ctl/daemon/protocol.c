@@ -114,19 +114,17 @@ static void lock(pthread_mutex_t *m)
 static void run_peer(struct wgx_protocol *p, struct wgx_peer *peer)
 {
 	struct wgx_now now = wgx_now();
-	uint64_t deadline;
+	uint64_t deadline = UINT64_MAX;
 
 	lock(&p->daemon->ifaces_lock);
-	if (atomic_load(&peer->dead)) {
-		heap_remove(p, peer);
-	} else {
-		lock(&peer->dev->lock);
+	lock(&peer->dev->lock); /* the peer keeps its device, and dies under this lock */
+	if (!atomic_load(&peer->dead)) {
 		deadline = wgx_session_run(&peer->session, &now);
 		if (atomic_exchange(&peer->roamed, false))
 			wgx_mirror_peer(peer->dev, peer, false);
-		pthread_mutex_unlock(&peer->dev->lock);
-		set_deadline(p, peer, deadline);
 	}
+	pthread_mutex_unlock(&peer->dev->lock);
+	set_deadline(p, peer, deadline);
 	pthread_mutex_unlock(&p->daemon->ifaces_lock);
 }
 
@@ -293,6 +291,7 @@ int wgx_protocol_start(struct wgx_protocol *p, struct wgx_daemon *d)
 	int err;
 
 	memset(p, 0, sizeof(*p));
+	p->timer_fd = -1;
 	p->daemon = d;
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->wake_fd < 0)
@@ -347,7 +346,8 @@ void wgx_protocol_wake(struct wgx_protocol *p, struct wgx_peer *peer)
 {
 	bool was_empty;
 
-	wgx_peer_get(peer);
+	if (!wgx_ref_try(&peer->refs))
+		return; /* removed, and nobody's any more */
 	if (!wgx_peerqueue_push(&p->peers, &peer->protocol_link, &was_empty))
 		wgx_peer_put(peer);
 	else if (was_empty)

@@ -129,7 +129,11 @@ static uint64_t interface_drops(const struct wgx_served *s, uint32_t reason)
 static uint64_t shared_drops(struct wgx_daemon *d, uint32_t reason)
 {
 	uint64_t n = load(&d->protocol.drops[reason]);
+	struct wgx_attached *a;
 
+	cds_list_for_each_entry(a, &d->attached, all)
+		for (unsigned int i = 0; reason == WGX_DROP_STEER_NO_RING && i < a->n_xsks; i++)
+			n += xsk_lost(a->xsks[i]);
 	if (d->ingress)
 		n += percpu_sum(wgx_ingress_maps(d->ingress)->drops, reason);
 	if (d->collector.there) {

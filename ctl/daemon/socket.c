@@ -45,8 +45,9 @@ int wgx_socket_listen(const char *directory, const char *path)
 		err = make_directory(directory);
 	if (err)
 		return err;
-	if (alive(&a) == 1)
-		return -EADDRINUSE;
+	err = alive(&a);
+	if (err)
+		return err < 0 ? err : -EADDRINUSE;
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -9,6 +9,8 @@
 #include "device/secmem.h"
 #include "proto/crypto.h"
 
+#define BUCKETS 1024 /* of by_key, to begin with */
+
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;
@@ -147,7 +149,8 @@ int wgx_device_create(const char *name, uint32_t id, struct wgx_index *index,
 	dev->local = wgx_secmem_alloc(sizeof(*dev->local));
 	if (!dev->local)
 		goto free_dev;
-	dev->by_key = cds_lfht_new_flavor(16, 16, 0, CDS_LFHT_AUTO_RESIZE, &urcu_qsbr_flavor, NULL);
+	dev->by_key = cds_lfht_new_flavor(BUCKETS, BUCKETS, 0, CDS_LFHT_AUTO_RESIZE,
+					  &urcu_qsbr_flavor, NULL);
 	if (!dev->by_key)
 		goto free_local;
 	init_device(dev, name, id, index, ops, env);

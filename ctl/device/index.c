@@ -6,6 +6,8 @@
 #include "device/index.h"
 #include "device/rcu.h"
 
+#define BUCKETS 4096 /* to begin with */
+
 struct wgx_index {
 	struct cds_lfht *table;
 };
@@ -57,7 +59,8 @@ int wgx_index_create(struct wgx_index **ret)
 
 	if (!t)
 		return -ENOMEM;
-	t->table = cds_lfht_new_flavor(64, 64, 0, CDS_LFHT_AUTO_RESIZE, &urcu_qsbr_flavor, NULL);
+	t->table = cds_lfht_new_flavor(BUCKETS, BUCKETS, 0, CDS_LFHT_AUTO_RESIZE, &urcu_qsbr_flavor,
+				       NULL);
 	if (!t->table) {
 		free(t);
 		return -ENOMEM;

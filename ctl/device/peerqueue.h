@@ -9,6 +9,25 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/**
+ * wgx_ref_try() - take a reference, but not one on what is on its way out
+ *
+ * Workers reach a peer under RCU, which keeps its memory but no reference: the last may have gone already,
+ * and then nothing keeps the peer beyond the grace period. Return: false there.
+ */
+static inline bool wgx_ref_try(_Atomic uint32_t *refs)
+{
+	uint32_t n = atomic_load_explicit(refs, memory_order_relaxed);
+
+	do
+		if (!n)
+			return false;
+	while (!atomic_compare_exchange_weak_explicit(refs, &n, n + 1, memory_order_relaxed,
+						      memory_order_relaxed));
+	return true;
+}
 
 /** struct wgx_peer_link - embedded in the peer, one for each queue; zeroed: not queued */
 struct wgx_peer_link {

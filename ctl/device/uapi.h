@@ -6,13 +6,17 @@
 struct wgx_device;
 struct wgx_uapi_conn;
 
-/** wgx_uapi_open() - a conversation on the connected, non-blocking socket @fd, which it then owns */
+/**
+ * wgx_uapi_open() - a conversation on the connected, non-blocking socket @fd, which it then owns
+ * @dev must outlive it. Return: 0 or -ENOMEM (@fd stays the caller's).
+ */
 int wgx_uapi_open(struct wgx_device *dev, int fd, struct wgx_uapi_conn **ret);
 void wgx_uapi_close(struct wgx_uapi_conn *c); /* NULL is legal */
 
 /**
  * wgx_uapi_ready() - read and write what is possible now, answer what is complete
- * Takes dev->lock for each operation. Never blocks. Return: the epoll events to wait for next
+ * Takes dev->lock for each operation. Never blocks. The calling thread is registered with RCU and online,
+ * and holds no reference: it may become quiescent in here. Return: the epoll events to wait for next
  * (EPOLLIN, EPOLLOUT), 0 at the end of the conversation, or a negative errno.
  */
 int wgx_uapi_ready(struct wgx_uapi_conn *c);

@@ -8,6 +8,10 @@
 #include "device/secmem.h"
 #include "device/uapi_internal.h"
 
+/* Peers. The hash tables grow only while this thread is quiescent now and then (100,000 peers in one
+ * operation: 0.2 s, else up to 9 s). */
+#define QUIESCENT_EVERY 256
+
 struct wgx_uapi_set_peer {
 	uint8_t public_key[WGX_KEY_LEN];
 	uint8_t preshared_key[WGX_KEY_LEN];
@@ -405,7 +409,10 @@ int wgx_uapi_set_apply(const struct wgx_uapi_set *set, struct wgx_device *dev)
 		remove_all_peers(dev);
 	if (set->has_private_key)
 		wgx_device_set_private_key(dev, set->private_key);
-	for (size_t i = 0; i < set->n_peers && !err; i++)
+	for (size_t i = 0; i < set->n_peers && !err; i++) {
 		err = apply_peer(set, &set->peers[i], dev);
+		if (i % QUIESCENT_EVERY == 0)
+			wgx_rcu_quiescent();
+	}
 	return err;
 }

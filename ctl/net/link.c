@@ -10,10 +10,11 @@
 #include <netlink/attr.h>
 #include <string.h>
 #include "net/ethtool.h"
+#include "net/holder.h"
 #include "net/netlink.h"
 #include "net/sysctl.h"
 
-#define FAR_NAME "wgx%d" /* the kernel puts the number in */
+#define FAR_NAME WGX_FAR_PREFIX "%d" /* the kernel puts the number in */
 #define GSO_MAX_SIZE 65536 /* an IPv4 length field and AF_XDP frames end there: no BIG TCP */
 
 /* Locally administered; every interface has the same, for nothing but its own far end ever sees it. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "net/holder.h"
 #include "net/sysctl.h"
 
 #ifndef SIOCGSKNS
@@ -39,6 +39,7 @@ struct call {
 
 struct wgx_netns {
 	char path[PATH_MAX]; /* of the lock file */
+	int lock_fd; /* the daemon's byte is locked as long as it is open */
 	int holder; /* pidfd */
 	int fd; /* of the namespace */
 	bool adopted;
@@ -53,87 +54,20 @@ struct wgx_netns {
 
 /* ---- the holder ---- */
 
-/*
- * From here to holder_main() the code runs in the child of a process that may have threads: only
- * system calls, no malloc, no stdio.
- */
-static void reset_signals(void)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/*
- * A later daemon needs no capability over the holder to enter its namespace (ptrace_may_access()) if the
- * holder has none itself and may be dumped.
- */
-static int drop_all_capabilities(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-
-	if (syscall(SYS_capset, &header, data))
-		return -errno;
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
-		return -errno;
-	return 0;
-}
-
-/* Files are closed before the lock is taken, for closing any descriptor of its file would release it. */
-static int holder_setup(int lock_fd, int ready_fd)
-{
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	if (dup2(lock_fd, 0) < 0 || dup2(ready_fd, 1) < 0)
-		return -errno;
-	if (syscall(SYS_close_range, 2, ~0U, 0))
-		return -errno;
-	reset_signals();
-	if (chdir("/") || prctl(PR_SET_NAME, "wgx-holder", 0, 0, 0))
-		return -errno;
-	if (unshare(CLONE_NEWNET))
-		return -errno;
-	if (fcntl(0, F_SETLK, &lock))
-		return -errno;
-	return drop_all_capabilities();
-}
-
-static _Noreturn void holder_main(int lock_fd, int ready_fd)
-{
-	int err;
-
-	/* both are moved above 1, where holder_setup() puts them in this order */
-	lock_fd = fcntl(lock_fd, F_DUPFD, 3);
-	ready_fd = fcntl(ready_fd, F_DUPFD, 3);
-	if (lock_fd < 0 || ready_fd < 0)
-		_exit(1);
-	err = holder_setup(lock_fd, ready_fd);
-	if (write(1, &err, sizeof(err)) != sizeof(err) || err)
-		_exit(1);
-	close(1);
-	for (;;)
-		pause();
-}
-
 /* Two forks: the holder is no child of the daemon, which need not wait for it. */
-static void fork_holder(int lock_fd, int ready_fd)
+static _Noreturn void fork_holder(const struct wgx_netns *ns, int ready_fd)
 {
 	pid_t pid;
 
 	setsid();
 	pid = fork();
 	if (pid == 0)
-		holder_main(lock_fd, ready_fd);
+		wgx_holder_main(ns->path, ready_fd);
 	_exit(pid < 0 ? 1 : 0);
 }
 
 /* All signals stay blocked around the fork: a handler of the daemon's must not run in the child. */
-static pid_t fork_middle(int lock_fd, int ready_fd)
+static pid_t fork_middle(const struct wgx_netns *ns, int ready_fd)
 {
 	sigset_t all, old;
 	pid_t pid;
@@ -142,7 +76,7 @@ static pid_t fork_middle(int lock_fd, int ready_fd)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = fork();
 	if (pid == 0)
-		fork_holder(lock_fd, ready_fd);
+		fork_holder(ns, ready_fd);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return pid;
 }
@@ -163,14 +97,14 @@ static ssize_t read_retry(int fd, void *buf, size_t size)
 	return n;
 }
 
-static int start_holder(int lock_fd)
+static int start_holder(const struct wgx_netns *ns)
 {
 	int pipefd[2], err = -EIO, status;
 	pid_t pid;
 
 	if (pipe2(pipefd, O_CLOEXEC))
 		return -errno;
-	pid = fork_middle(lock_fd, pipefd[1]);
+	pid = fork_middle(ns, pipefd[1]);
 	if (pid < 0)
 		err = -errno;
 	close(pipefd[1]);
@@ -183,23 +117,25 @@ static int start_holder(int lock_fd)
 	return err;
 }
 
-/* Return: the process that holds the lock, 0 if none, or negative errno */
-static pid_t lock_owner(int lock_fd)
+/* Return: the process that has locked @byte of the lock file, 0 if none, or negative errno */
+static pid_t lock_owner(int lock_fd, off_t byte)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 
 	if (fcntl(lock_fd, F_GETLK, &lock))
 		return -errno;
 	if (lock.l_type == F_UNLCK)
 		return 0;
-	return lock.l_pid > 0 ? lock.l_pid : -ESRCH; /* in a PID namespace we cannot see */
+	return lock.l_pid > 0
+		       ? lock.l_pid
+		       : -ESRCH; /* in a PID namespace we cannot see, or an open file's lock */
 }
 
 /* Return: a pidfd of the holder, -ENOENT if there is none, or negative errno */
 static int find_holder(int lock_fd)
 {
 	for (int i = 0; i < HOLDER_TRIES; i++) {
-		pid_t pid = lock_owner(lock_fd);
+		pid_t pid = lock_owner(lock_fd, WGX_HOLDER_BYTE);
 		int fd;
 
 		if (pid <= 0)
@@ -208,7 +144,7 @@ static int find_holder(int lock_fd)
 		if (fd < 0 && errno != ESRCH)
 			return -errno;
 		/* the same owner after as before: the pidfd is the holder's, not a successor's of its pid */
-		if (fd >= 0 && lock_owner(lock_fd) == pid)
+		if (fd >= 0 && lock_owner(lock_fd, WGX_HOLDER_BYTE) == pid)
 			return fd;
 		if (fd >= 0)
 			close(fd);
@@ -216,20 +152,65 @@ static int find_holder(int lock_fd)
 	return -ESRCH;
 }
 
+/*
+ * The daemon's lock is the open file's, not the process's: no other close(2) of the file releases it. A
+ * holder that looks whether it is needed has it as well, but not for long.
+ */
+static int lock_daemon_byte(int lock_fd)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = WGX_DAEMON_BYTE, .l_len = 1};
+
+	while (fcntl(lock_fd, F_OFD_SETLK, &lock)) {
+		pid_t owner;
+
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		owner = lock_owner(lock_fd, WGX_DAEMON_BYTE);
+		if (owner && owner != lock_owner(lock_fd, WGX_HOLDER_BYTE))
+			return -EBUSY;
+		poll(NULL, 0, 1);
+	}
+	return 0;
+}
+
+/* Return: a descriptor of the file that has the name now: a holder that ends removes it */
+static int open_locked(const char *path)
+{
+	struct stat named, opened;
+	int fd, err;
+
+	for (;;) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return -errno;
+		err = lock_daemon_byte(fd);
+		if (!err && fstat(fd, &opened))
+			err = -errno;
+		if (err) {
+			close(fd);
+			return err;
+		}
+		if (!stat(path, &named) && named.st_ino == opened.st_ino &&
+		    named.st_dev == opened.st_dev)
+			return fd;
+		close(fd);
+	}
+}
+
 static int get_holder(struct wgx_netns *ns)
 {
-	int lock_fd, err, fd;
+	int err, fd;
 
-	lock_fd = open(ns->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock_fd < 0)
-		return -errno;
-	fd = find_holder(lock_fd);
+	ns->lock_fd = open_locked(ns->path);
+	if (ns->lock_fd < 0)
+		return ns->lock_fd;
+	fd = find_holder(ns->lock_fd);
 	ns->adopted = fd >= 0;
 	if (fd == -ENOENT) {
-		err = start_holder(lock_fd);
-		fd = err ?: find_holder(lock_fd);
+		err = start_holder(ns);
+		fd = err ?: find_holder(ns->lock_fd);
 	}
-	close(lock_fd);
 	if (fd < 0)
 		return fd;
 	ns->holder = fd;
@@ -386,7 +367,7 @@ static struct wgx_netns *alloc_netns(void)
 
 	if (!ns)
 		return NULL;
-	ns->holder = ns->fd = -1;
+	ns->lock_fd = ns->holder = ns->fd = -1;
 	ns->last = &ns->first;
 	pthread_mutex_init(&ns->lock, NULL);
 	pthread_cond_init(&ns->work, NULL);
@@ -400,6 +381,8 @@ static void free_netns(struct wgx_netns *ns)
 		close(ns->fd);
 	if (ns->holder >= 0)
 		close(ns->holder);
+	if (ns->lock_fd >= 0)
+		close(ns->lock_fd);
 	pthread_cond_destroy(&ns->done);
 	pthread_cond_destroy(&ns->work);
 	pthread_mutex_destroy(&ns->lock);

@@ -5,8 +5,9 @@
  *
  * A small process, the holder, keeps it: it outlives the daemon, and with it the devices and their
  * routes. It holds a write lock on RUNDIR/INODE.holder, INODE being that of the network namespace the
- * daemon serves; the lock names its process id (F_GETLK), so no stale file is ever believed. A thread
- * of the daemon lives in the namespace, since a socket belongs to the namespace it was made in.
+ * daemon serves; the lock names its process id (F_GETLK), so no stale file is ever believed. It ends by
+ * itself when there is neither a daemon nor a far end any more. A thread of the daemon lives in the
+ * namespace, since a socket belongs to the namespace it was made in.
  */
 #ifndef WGX_NET_NETNS_H
 #define WGX_NET_NETNS_H
@@ -17,16 +18,16 @@ struct wgx_netns;
 
 /**
  * wgx_netns_open() - find the holder of the caller's namespace or start one, and start the thread
- * @rundir: an existing directory, on tmpfs, root's alone
+ * @rundir: an existing directory, its path absolute, on tmpfs, root's alone
  *
  * Call it before secrets are read: a new holder is a fork of the caller (it drops its capabilities and
  * closes all files, but its memory is a copy). Safe with other threads running. One daemon for a
- * namespace at a time: the caller sees to that. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN; later calls on the
+ * namespace at a time: a lock sees to that. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN; later calls on the
  * thread need what they do themselves, and capabilities are a thread's own: who drops them must do so on
  * this thread as well, by wgx_netns_call().
  *
- * In a new namespace: IPv6 off, no forwarding, lo down. Return: 0, or negative errno (-EPERM: not
- * permitted).
+ * In a new namespace: IPv6 off, no forwarding, lo down. Return: 0; -EBUSY: another daemon is there;
+ * -EPERM: not permitted; negative errno.
  */
 int wgx_netns_open(const char *rundir, struct wgx_netns **ret);
 

@@ -177,22 +177,21 @@ static void count_opened(struct origin *org, size_t plain)
 static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len)
 {
 	struct opener *o = w->state;
-	struct wgx_msg_data *m = (struct wgx_msg_data *)msg;
+	uint8_t *payload = msg + WGX_DATA_HEADER_LEN;
 	struct wgx_iface *i = org->iface;
+	struct wgx_msg_data header; /* a copy: a segment of a superframe is not aligned */
 	struct wgx_keypair *kp;
 	uint64_t counter;
-	uint32_t index;
 	size_t plain;
 
 	if (len < WGX_MSG_DATA_MIN) {
 		drop(i, WGX_DROP_OPEN_MALFORMED);
 		return;
 	}
-	memcpy(&index, &m->receiver, sizeof(index));
-	memcpy(&counter, &m->counter, sizeof(counter));
-	counter = le64toh(counter);
+	memcpy(&header, msg, sizeof(header));
+	counter = le64toh(header.counter);
 	plain = len - WGX_DATA_OVERHEAD;
-	kp = find_keypair(w, org, le32toh(index));
+	kp = find_keypair(w, org, le32toh(header.receiver));
 	if (!kp) {
 		drop(i, WGX_DROP_OPEN_UNKNOWN_RECEIVER);
 		return;
@@ -201,7 +200,7 @@ static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, si
 		drop(i, WGX_DROP_OPEN_KEY_EXPIRED);
 		return;
 	}
-	if (wgx_aead_open(o->aead, kp->recv_key, counter, m->payload, m->payload, plain)) {
+	if (wgx_aead_open(o->aead, kp->recv_key, counter, payload, payload, plain)) {
 		drop(i, WGX_DROP_OPEN_AUTH);
 		return;
 	}
@@ -214,15 +213,27 @@ static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, si
 	roam(w, org);
 	wgx_session_note_received(&org->peer->session, kp, w->boot, plain > 0);
 	if (plain)
-		deliver(w, org, m->payload, plain);
+		deliver(w, org, payload, plain);
 	else
 		wgx_count(&i->open.keepalives_received, 1);
+}
+
+static void open_handshake(struct wgx_worker *w, struct origin *org, const uint8_t *msg, size_t len,
+			   size_t exact)
+{
+	struct wgx_open_env *env = w->env;
+
+	if (len != exact) /* P-MSG-2 */
+		drop(org->iface, WGX_DROP_OPEN_MALFORMED);
+	else if (wgx_hsqueue_put(env->handshakes, org->iface->dev->id, org->from, msg, len))
+		wgx_count(&org->iface->open.handshakes_queued, 1);
+	else
+		drop(org->iface, WGX_DROP_HANDSHAKE_QUEUE);
 }
 
 /* One message, of any type: GRO makes superframes of whatever one flow sent (DESIGN, rule 3). */
 static void open_message(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len)
 {
-	struct wgx_open_env *env = w->env;
 	struct opener *o = w->state;
 	uint32_t type;
 
@@ -237,12 +248,13 @@ static void open_message(struct wgx_worker *w, struct origin *org, uint8_t *msg,
 		open_data(w, org, msg, len);
 		break;
 	case WGX_MSG_INITIATION:
+		open_handshake(w, org, msg, len, sizeof(struct wgx_msg_initiation));
+		break;
 	case WGX_MSG_RESPONSE:
+		open_handshake(w, org, msg, len, sizeof(struct wgx_msg_response));
+		break;
 	case WGX_MSG_COOKIE:
-		if (wgx_hsqueue_put(env->handshakes, org->iface->dev->id, org->from, msg, len))
-			wgx_count(&org->iface->open.handshakes_queued, 1);
-		else
-			drop(org->iface, WGX_DROP_HANDSHAKE_QUEUE);
+		open_handshake(w, org, msg, len, sizeof(struct wgx_msg_cookie));
 		break;
 	default: /* also one with its reserved bytes set (P-MSG-1) */
 		drop(org->iface, WGX_DROP_OPEN_MALFORMED);
@@ -383,6 +395,8 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
 		return 0;
 	org.from = &d.from;
 	org.tos = d.tos;
+	if (!d.len)
+		drop(org.iface, WGX_DROP_OPEN_MALFORMED);
 	for (size_t at = 0; at < d.len; at += d.size)
 		open_message(w, &org, o->receive + at, d.len - at < d.size ? d.len - at : d.size);
 	settle(&org);

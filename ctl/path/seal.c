@@ -66,19 +66,21 @@ static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const 
 static size_t seal_packet(struct sealer *s, const struct wgx_keypair *kp, uint64_t counter,
 			  uint8_t *packet, size_t len, uint32_t mtu, uint8_t *to)
 {
-	struct wgx_msg_data *msg = (struct wgx_msg_data *)to;
+	const struct wgx_msg_data header = {
+		.type = htole32(WGX_MSG_DATA),
+		.receiver = htole32(kp->remote_index),
+		.counter = htole64(counter),
+	};
 	size_t padded = wgx_inner_pad(len, mtu), extra = padded - len;
-	uint8_t saved[WGX_PADDING];
-	bool in_place = packet == msg->payload;
+	uint8_t saved[WGX_PADDING], *payload = to + sizeof(header);
+	bool in_place = packet == payload;
 
 	/* behind a packet in a chunk stands the next one's payload */
 	if (!in_place)
 		memcpy(saved, packet + len, extra);
 	memset(packet + len, 0, extra);
-	msg->type = htole32(WGX_MSG_DATA);
-	msg->receiver = htole32(kp->remote_index);
-	msg->counter = htole64(counter);
-	wgx_aead_seal(s->aead, kp->send_key, counter, packet, msg->payload, padded);
+	memcpy(to, &header, sizeof(header)); /* a padded length need not be a multiple of 8 */
+	wgx_aead_seal(s->aead, kp->send_key, counter, packet, payload, padded);
 	if (!in_place)
 		memcpy(packet + len, saved, extra);
 	return WGX_DATA_OVERHEAD + padded;
@@ -129,8 +131,8 @@ static void account(struct wgx_iface *i, struct wgx_peer *peer, const struct sea
 	atomic_fetch_add_explicit(&peer->tx_packets, n->packets, memory_order_relaxed);
 }
 
-/* A checked frame to a peer: sealed, or staged when there is no key to seal under. */
-static void seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
+/* A checked frame to a peer: sealed, or staged when there is no key to seal under: then false. */
+static bool seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
 			 const struct wgx_frame *f)
 {
 	struct sealer *s = w->state;
@@ -147,25 +149,26 @@ static void seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 		drop(i, bind ? WGX_DROP_SEAL_NO_ENDPOINT : WGX_DROP_SEAL_DOWN, count_packets(f));
 		if (bind)
 			answer_unreachable(w, i, f);
-		return;
+		return true;
 	}
 	kp = wgx_session_sending_key(&peer->session, w->boot);
 	if (!kp) {
 		stage(w, i, peer, f);
-		return;
+		return false;
 	}
 	if (wgx_segment_begin(&s->segmenter, f)) {
 		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
-		return;
+		return true;
 	}
 	if (wgx_keypair_take(kp, wgx_segment_count(&s->segmenter), w->boot, &counter)) {
 		stage(w, i, peer, f);
-		return;
+		return false;
 	}
 	wgx_sendbuf_aim(&s->out, peer, &to, wgx_ecn_encap(wgx_ecn_tos(ip)), bind, &i->seal);
 	seal_segments(s, kp, counter, f, mtu, &n);
 	account(i, peer, &n);
 	wgx_session_note_sent(&peer->session, kp, w->boot, true);
+	return true;
 }
 
 static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_frame *f)
@@ -275,14 +278,14 @@ static void flush_staged(struct wgx_worker *w, struct wgx_peer *peer)
 {
 	struct sealer *s = w->state;
 	struct wgx_iface *i = iface_of(peer);
-	bool any = false;
+	bool any = false, sealed = true;
 	struct wgx_frame f;
 
-	/* without a key they would be staged anew, for ever */
-	while (wgx_session_sending_key(&peer->session, w->boot) &&
+	/* without a key, or one spent but for a few messages, they would be staged anew, for ever */
+	while (sealed && wgx_session_sending_key(&peer->session, w->boot) &&
 	       wgx_staged_take(peer->staged, &f)) {
 		any = true;
-		seal_to_peer(w, i, peer, &f);
+		sealed = seal_to_peer(w, i, peer, &f);
 		wgx_sendbuf_flush(&s->out);
 	}
 	if (!any)
@@ -301,6 +304,16 @@ static void carry_out(struct wgx_worker *w, struct wgx_peer *peer, uint32_t comm
 		send_keepalive(w, peer);
 }
 
+/* What a removed peer had staged is lost. Its interface may be gone as well, if it is not in @set. */
+static void bury(const struct wgx_portset *set, struct wgx_peer *peer)
+{
+	unsigned int lost = wgx_staged_drop(peer->staged);
+
+	for (unsigned int n = 0; n < set->n_ifaces; n++)
+		if (set->ifaces[n]->dev == peer->dev)
+			drop(set->ifaces[n], WGX_DROP_SEAL_STAGED_EXPIRED, lost);
+}
+
 static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset *set)
 {
 	struct wgx_seal_env *env = w->env;
@@ -314,9 +327,10 @@ static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset 
 			(struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, seal_link));
 
 		l = wgx_peerqueue_done(l);
-		/* the interface of a dead peer may be on its way out of @set: leave both alone */
 		if (!atomic_load(&peer->dead))
 			carry_out(w, peer, atomic_exchange(&peer->seal_commands, 0));
+		else
+			bury(set, peer);
 		wgx_peer_put(peer);
 	}
 	return n;
@@ -372,8 +386,9 @@ void wgx_seal_command(struct wgx_worker *w, struct wgx_peer *peer, uint32_t comm
 	struct wgx_seal_env *env = w->env;
 	bool was_empty;
 
+	if (!wgx_ref_try(&peer->refs))
+		return; /* removed, and nobody's any more */
 	atomic_fetch_or(&peer->seal_commands, commands);
-	wgx_peer_get(peer);
 	if (!wgx_peerqueue_push(&env->queue, &peer->seal_link, &was_empty))
 		wgx_peer_put(peer);
 	else if (was_empty)

@@ -71,12 +71,16 @@ static int send_range(struct wgx_sendbuf *b, size_t at, size_t len, uint16_t gso
 	int err = wgx_bind_send(b->bind, &b->to, b->tos, &iov, 1, gso_size);
 
 	wgx_count(&b->counters->sends, 1);
+	/* of many datagrams, -EINVAL may mean their size as well: singly it means the source */
+	if (err == -EINVAL && gso_size)
+		return err;
 	if (err != -EINVAL && err != -EADDRNOTAVAIL && err != -ENETUNREACH && err != -EHOSTUNREACH)
 		return err;
 	if (!memcmp(&b->to.src6, &in6addr_any, sizeof(in6addr_any)))
 		return err;
 	b->to.src6 = in6addr_any;
 	wgx_endpoint_clear_source(&b->peer->endpoint);
+	wgx_count(&b->counters->sends, 1);
 	return wgx_bind_send(b->bind, &b->to, b->tos, &iov, 1, gso_size);
 }
 

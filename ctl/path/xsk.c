@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/if_xdp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <wgx/bpf_abi.h>
 
@@ -127,8 +128,12 @@ void wgx_xsk_release(struct wgx_xsk *x)
 
 	if (!x->held)
 		return;
-	if (xsk_ring_prod__reserve(&x->fill, x->held, &at) != x->held)
-		abort(); /* fill + rx + held = chunks: there is always room */
+	/*
+	 * fill + rx + held = chunks, so there is room. But the kernel publishes what it put into the rx ring
+	 * before what it took from the fill ring (xsk_flush() in net/xdp/xsk.c), and may be interrupted there.
+	 */
+	while (xsk_ring_prod__reserve(&x->fill, x->held, &at) != x->held)
+		sched_yield();
 	for (uint32_t i = 0; i < x->held; i++) {
 		uint64_t addr = xsk_ring_cons__rx_desc(&x->rx, first + i)->addr;
 

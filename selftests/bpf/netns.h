@@ -53,7 +53,16 @@ static __maybe_unused void sh(const char *fmt, ...)
 	assert_int_equal(system(cmd), 0);
 }
 
-/* A veth pair of four queues, here and in another namespace, both up, silent (no IPv6, no ARP). */
+static __maybe_unused void link_up(const char *dev)
+{
+	sh("sysctl -qw net.ipv6.conf.%s.disable_ipv6=1 && ip link set %s arp off up", dev, dev);
+}
+
+/*
+ * A veth pair of four queues, here and in another namespace, silent (no IPv6, no ARP). The end there
+ * comes up first: the last one up has its carrier and its queueing discipline at once, while the
+ * other waits for the kernel's linkwatch and until then loses what it sends. So send from here.
+ */
 static __maybe_unused void veth_new(const char *here, const char *there, int netns, int mtu)
 {
 	int self = netns_self();
@@ -63,11 +72,28 @@ static __maybe_unused void veth_new(const char *here, const char *there, int net
 	   "peer name %s mtu %d numtxqueues 4 numrxqueues 4",
 	   here, mtu, there, mtu);
 	sh("ip link set %s netns /proc/%d/fd/%d", there, getpid(), netns);
-	sh("sysctl -qw net.ipv6.conf.%s.disable_ipv6=1 && ip link set %s arp off up", here, here);
 	netns_enter(netns);
-	sh("sysctl -qw net.ipv6.conf.%s.disable_ipv6=1 && ip link set %s arp off up", there, there);
+	link_up(there);
 	netns_enter(self);
+	link_up(here);
 	close(self);
+}
+
+/*
+ * Loads a program of a few instructions and attaches it with tcx. Programs run in the order of their
+ * attachment. Returns the link's descriptor.
+ */
+static __maybe_unused int tcx_attach_insns(const struct bpf_insn *insns, size_t n, const char *dev,
+					   int type)
+{
+	int prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "test", "GPL", insns, n, NULL);
+	int link;
+
+	assert_true(prog >= 0);
+	link = bpf_link_create(prog, if_nametoindex(dev), type, NULL);
+	assert_true(link >= 0);
+	close(prog);
+	return link;
 }
 
 /* Returns the link's descriptor, or a negative errno (EINVAL: this kernel has no tcx). */

@@ -133,6 +133,39 @@ static __u32 peer_for(const char *dst, __u32 peers)
 	return found;
 }
 
+/*
+ * wg0 for real:
+ *
+ *   AF_PACKET ──► wg0 (tcx egress: the program) ───veth──► far ──► AF_PACKET
+ */
+static struct wg0 {
+	int home, ns, link, tx, rx;
+} wg0 = {-1, -1, -1, -1, -1};
+
+/* Also when a test failed in the middle of it */
+static void wg0_close(void)
+{
+	if (wg0.home >= 0)
+		netns_enter(wg0.home);
+	for (size_t i = 0; i < sizeof(wg0) / sizeof(int); i++)
+		if (((int *)&wg0)[i] >= 0)
+			close(((int *)&wg0)[i]);
+	wg0 = (struct wg0){-1, -1, -1, -1, -1};
+}
+
+/* Skips the test on a kernel without tcx. */
+static void wg0_open(const struct bpf_program *prog, int mtu)
+{
+	wg0.home = netns_self();
+	wg0.ns = netns_new();
+	veth_new("wg0", "far", wg0.ns, mtu);
+	wg0.link = tcx_attach(prog, "wg0", ATTACH_TCX_EGRESS);
+	if (wg0.link < 0)
+		skip();
+	wg0.tx = packet_socket("wg0");
+	wg0.rx = packet_socket("far");
+}
+
 static int setup(void **state)
 {
 	libbpf_set_print(quiet);
@@ -148,6 +181,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	wg0_close();
 	wgx_egress__destroy(skel);
 	skel = NULL;
 	return 0;
@@ -411,43 +445,6 @@ static void test_credit_seq(void **state)
 }
 
 /*
- * wg0 for real:
- *
- *   AF_PACKET ──► wg0 (tcx egress: the program) ───veth──► far ──► AF_PACKET
- */
-struct wg0 {
-	int home, ns, link, tx, rx;
-};
-
-static void wg0_close(struct wg0 *w)
-{
-	if (w->link >= 0) {
-		close(w->tx);
-		close(w->rx);
-		close(w->link);
-	}
-	netns_enter(w->home);
-	close(w->ns);
-	close(w->home);
-}
-
-/* Skips the test on a kernel without tcx. */
-static struct wg0 wg0_open(const struct bpf_program *prog, int mtu)
-{
-	struct wg0 w = {.home = netns_self(), .ns = netns_new()};
-
-	veth_new("wg0", "far", w.ns, mtu);
-	w.link = tcx_attach(prog, "wg0", ATTACH_TCX_EGRESS);
-	if (w.link < 0) {
-		wg0_close(&w);
-		skip();
-	}
-	w.tx = packet_socket("wg0");
-	w.rx = packet_socket("far");
-	return w;
-}
-
-/*
  * Every length, sent for real: BPF_PROG_TEST_RUN itself refuses an IP frame without a whole header
  * (6.18). Whole headers pass, less is dropped and counted, before sendmsg() returns.
  */
@@ -473,13 +470,12 @@ static void truncate_at_every_length(int fd, const char *dst, size_t headers)
 
 static void test_truncated(void **state)
 {
-	struct wg0 w;
 
 	need_bpf();
-	w = wg0_open(skel->progs.wgx_egress, 1500);
-	truncate_at_every_length(w.tx, "10.0.0.1", ETH_HLEN + sizeof(struct iphdr));
-	truncate_at_every_length(w.tx, "fd00::1", ETH_HLEN + sizeof(struct ipv6hdr));
-	wg0_close(&w);
+	wg0_open(skel->progs.wgx_egress, 1500);
+	truncate_at_every_length(wg0.tx, "10.0.0.1", ETH_HLEN + sizeof(struct iphdr));
+	truncate_at_every_length(wg0.tx, "fd00::1", ETH_HLEN + sizeof(struct ipv6hdr));
+	wg0_close();
 }
 
 /* A frame in pages, of which only the Ethernet header is linear */
@@ -488,20 +484,19 @@ static void test_nonlinear(void **state)
 	const struct virtio_net_hdr in = {.hdr_len = ETH_HLEN};
 	static struct packet got;
 	struct virtio_net_hdr out;
-	struct wg0 w;
 
 	need_bpf();
-	w = wg0_open(skel->progs.wgx_egress, 9000);
+	wg0_open(skel->progs.wgx_egress, 9000);
 	for (int v6 = 0; v6 < 2; v6++) {
 		packet_build(&pkt, &(struct packet_spec){.dst = v6 ? "fd00::1" : "10.0.0.1",
 							 .payload = 8000});
-		assert_true(packet_send(w.tx, &in, &pkt));
-		assert_true(packet_recv(w.rx, &out, &got));
+		assert_true(packet_send(wg0.tx, &in, &pkt));
+		assert_true(packet_recv(wg0.rx, &out, &got));
 		assert_int_equal(stamp_of(got.data).magic, WGX_STAMP_MAGIC);
 		assert_int_equal(got.len, pkt.len);
 		assert_memory_equal(got.data + 12, pkt.data + 12, pkt.len - 12);
 	}
-	wg0_close(&w);
+	wg0_close();
 }
 
 /* A program that leaves a VLAN tag beside the frame, as a VLAN device with offload does */
@@ -514,38 +509,30 @@ static int vlan_push_attach(void)
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = TC_ACT_UNSPEC},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	int prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "vlan_push", "GPL", insns,
-				 sizeof(insns) / sizeof(insns[0]), NULL);
-	int link;
 
-	assert_true(prog >= 0);
-	link = bpf_link_create(prog, if_nametoindex("wg0"), ATTACH_TCX_EGRESS, NULL);
-	assert_true(link >= 0);
-	close(prog);
-	return link;
+	return tcx_attach_insns(insns, sizeof(insns) / sizeof(insns[0]), "wg0", ATTACH_TCX_EGRESS);
 }
 
 static void test_vlan_beside(void **state)
 {
 	const struct virtio_net_hdr none = {};
 	__u64 drops;
-	struct wg0 w;
 	int first;
 
 	need_bpf();
-	w = wg0_open(skel->progs.wgx_egress, 1500);
+	wg0_open(skel->progs.wgx_egress, 1500);
 	drops = drops_of(WGX_DROP_EGRESS_MALFORMED);
 	packet_build(&pkt, &(struct packet_spec){.dst = "10.0.0.1", .payload = 100});
-	assert_true(packet_send(w.tx, &none, &pkt));
+	assert_true(packet_send(wg0.tx, &none, &pkt));
 	assert_int_equal(drops_of(WGX_DROP_EGRESS_MALFORMED), drops);
-	close(w.link); /* programs run in the order of their attachment */
+	close(wg0.link); /* programs run in the order of their attachment */
 	first = vlan_push_attach();
-	w.link = tcx_attach(skel->progs.wgx_egress, "wg0", ATTACH_TCX_EGRESS);
-	assert_true(w.link >= 0);
-	assert_false(packet_send(w.tx, &none, &pkt));
+	wg0.link = tcx_attach(skel->progs.wgx_egress, "wg0", ATTACH_TCX_EGRESS);
+	assert_true(wg0.link >= 0);
+	assert_false(packet_send(wg0.tx, &none, &pkt));
 	assert_int_equal(drops_of(WGX_DROP_EGRESS_MALFORMED), drops + 1);
 	close(first);
-	wg0_close(&w);
+	wg0_close();
 }
 
 /* A superframe whose checksum is to be completed. False: dropped */
@@ -567,15 +554,15 @@ static bool send_superframe(int fd, const char *dst)
 	return packet_send(fd, &hdr, &pkt);
 }
 
-static struct wgx_stamp superframe_stamp(const struct wg0 *w, const char *dst)
+static struct wgx_stamp superframe_stamp(const char *dst)
 {
 	static struct packet got;
 	struct virtio_net_hdr hdr;
 	struct wgx_stamp stamp;
 	__u64 before = credit_of(WGX_CREDIT_TOTAL).produced;
 
-	assert_true(send_superframe(w->tx, dst));
-	assert_true(packet_recv(w->rx, &hdr, &got));
+	assert_true(send_superframe(wg0.tx, dst));
+	assert_true(packet_recv(wg0.rx, &hdr, &got));
 	stamp = stamp_of(got.data);
 	assert_int_equal(got.len, pkt.len);
 	assert_memory_equal(got.data + 12, pkt.data + 12, pkt.len - 12);
@@ -591,17 +578,17 @@ static struct wgx_stamp superframe_stamp(const struct wg0 *w, const char *dst)
 static void check_superframes(const struct bpf_program *prog, bool partial)
 {
 	static const char *const dst[] = {"10.0.0.1", "fd00::1"};
-	struct wg0 w = wg0_open(prog, 1500);
 
+	wg0_open(prog, 1500);
 	for (int i = 0; i < 2; i++) {
-		struct wgx_stamp stamp = superframe_stamp(&w, dst[i]);
+		struct wgx_stamp stamp = superframe_stamp(dst[i]);
 		size_t l3 = i ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 
 		assert_int_equal(!!(stamp.flags & WGX_STAMP_PARTIAL), partial);
 		assert_int_equal(stamp.csum_start, partial ? l3 : 0);
 		assert_int_equal(stamp.csum_offset, partial ? offsetof(struct tcphdr, check) : 0);
 	}
-	wg0_close(&w);
+	wg0_close();
 }
 
 /* A superframe takes all of its descriptors or none: the limit holds to the last of them */
@@ -609,20 +596,19 @@ static void test_superframe_credit(void **state)
 {
 	__u32 descs = (ETH_HLEN + 40 + SUPERFRAME_SEGS * SUPERFRAME_MSS + WGX_CHUNK_PAYLOAD - 1) /
 		      WGX_CHUNK_PAYLOAD;
-	struct wg0 w;
 
 	need_bpf();
-	w = wg0_open(skel->progs.wgx_egress, 1500);
+	wg0_open(skel->progs.wgx_egress, 1500);
 	credit_clear();
 	configure(2 * descs - 1, 100);
-	assert_true(send_superframe(w.tx, "10.0.0.1"));
-	assert_false(send_superframe(w.tx, "10.0.0.1"));
+	assert_true(send_superframe(wg0.tx, "10.0.0.1"));
+	assert_false(send_superframe(wg0.tx, "10.0.0.1"));
 	assert_int_equal(credit_of(WGX_CREDIT_TOTAL).produced, descs);
 	configure(2 * descs, 100);
-	assert_true(send_superframe(w.tx, "10.0.0.1"));
+	assert_true(send_superframe(wg0.tx, "10.0.0.1"));
 	assert_int_equal(credit_of(WGX_CREDIT_TOTAL).produced, 2 * descs);
 	assert_int_equal(drops_of(WGX_DROP_EGRESS_CREDIT), 1);
-	wg0_close(&w);
+	wg0_close();
 }
 
 static void test_superframe(void **state)
@@ -644,17 +630,14 @@ static void test_superframe_plain(void **state)
 /* have_kern_ctx = false loads, and sees no partial checksum */
 static void test_no_kern_ctx(void **state)
 {
-	struct wgx_egress *full = skel;
-
 	need_bpf();
+	wgx_egress__destroy(skel);
 	skel = wgx_egress__open();
 	assert_non_null(skel);
 	skel->rodata->have_kern_ctx = false;
 	assert_int_equal(wgx_egress__load(skel), 0);
 	configure(0, 0);
 	check_superframes(skel->progs.wgx_egress, false);
-	wgx_egress__destroy(skel);
-	skel = full;
 }
 
 static void test_speed(void **state)

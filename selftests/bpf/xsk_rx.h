@@ -19,7 +19,7 @@
 struct xsk_rx {
 	int fd;
 	uint8_t *umem;
-	uint32_t *rx_producer;
+	uint32_t *rx_producer, *rx_consumer;
 	uint32_t rx_seen;
 	struct xdp_desc *rx_descs;
 	void *rx_map, *fill_map;
@@ -76,6 +76,7 @@ static __maybe_unused void xsk_rx_open(struct xsk_rx *x, const char *dev)
 	x->fill_map = xsk_ring(x->fd, &o.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING,
 			       &x->fill_map_len);
 	x->rx_producer = (void *)((uint8_t *)x->rx_map + o.rx.producer);
+	x->rx_consumer = (void *)((uint8_t *)x->rx_map + o.rx.consumer);
 	x->rx_descs = (void *)((uint8_t *)x->rx_map + o.rx.desc);
 	xsk_fill(x, &o.fr);
 	assert_int_equal(bind(x->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -99,6 +100,8 @@ static __maybe_unused bool xsk_rx_frame(struct xsk_rx *x, struct packet *p, int 
 		d = &x->rx_descs[x->rx_seen++];
 		put(p, x->umem + d->addr, d->len);
 		++*ret_descs;
+		/* poll() goes by it */
+		__atomic_store_n(x->rx_consumer, x->rx_seen, __ATOMIC_RELEASE);
 		if (!(d->options & XDP_PKT_CONTD))
 			return true;
 	} while (*ret_descs < XSK_FRAMES);

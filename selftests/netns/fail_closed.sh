@@ -14,14 +14,7 @@ MARK=57475853 # in the payload of every ping below: "WGXS"
 ping_marked() { on A ping -q -c 4 -i 0.2 -w 2 -p $MARK "$1"; }
 
 # seen: packets on the underlay that show the mark, an inner address, or anything from wg0
-seen() {
-	on B tcpdump -nnr "$WORK/capture.pcap" -x 2>/dev/null | grep -cE "5747 5853|5357 4758|fd07:|10\.7\.0\."
-}
-
-capture_start() {
-	spawn B capture tcpdump -U -i eth0 -w "$WORK/capture.pcap"
-	wait_for 10 grep -q 'listening on' "$WORK/capture.log"
-}
+seen() { captured B "$1" -x | grep -cE '5747 5853|5853 5747|fd07:|10\.7\.0\.'; }
 
 check 'set up' tunnel_pair wgx wgx 4 no || finish
 check 'attach' attach_pair wgx wgx
@@ -29,7 +22,7 @@ check 'ping' ping_ok A 10.7.0.2
 ifindex=$(on A cat /sys/class/net/wg0/ifindex)
 routes=$(on A ip route show dev wg0; on A ip -6 route show dev wg0)
 
-capture_start
+capture B dead eth0
 check 'the mark is hidden while the tunnel stands' ping_marked 10.7.0.2
 daemon=$(daemon_pid A wg0)
 check 'there is a daemon' test -n "$daemon"
@@ -39,17 +32,15 @@ check 'ping has no answer' not ping_marked 10.7.0.2
 check 'nor over IPv6' not ping_marked fd07::2
 check_equal 'wg0 is still there' "$(on A cat /sys/class/net/wg0/ifindex)" "$ifindex"
 check_equal 'and its routes' "$(on A ip route show dev wg0; on A ip -6 route show dev wg0)" "$routes"
-sleep 0.5
-stop capture INT
-check_equal 'no plaintext on the underlay' "$(seen)" 0
-check 'the capture saw the tunnel' test "$(on B tcpdump -nnr "$WORK/capture.pcap" udp port 51820 2>/dev/null | wc -l)" -ge 8
+capture_end dead
+check_equal 'no plaintext on the underlay' "$(seen dead)" 0
+check 'the capture saw the tunnel' test "$(captured B dead udp port 51820 | wc -l)" -ge 8
 
 # The same capture must notice plaintext, or it proves nothing.
-capture_start
+capture B control eth0
 on A ping -q -c 2 -i 0.2 -w 2 -p $MARK 192.0.2.2 >/dev/null
-sleep 0.5
-stop capture INT
-check 'the capture would notice plaintext' test "$(seen)" -gt 0
+capture_end control
+check 'the capture would notice plaintext' test "$(seen control)" -gt 0
 
 check 'wg show of the dead interface fails' not on A wg show wg0
 check 'start again' impl_up A wg0 wgx

@@ -50,9 +50,10 @@ def stamp(flags=0, csum_offset=0, gso_size=0, csum_start=0, bucket=0, seq=0):
     return struct.pack("=HBBHHHH", STAMP_MAGIC, flags, csum_offset, gso_size, csum_start, bucket, seq)
 
 
-def some_stamp():
+def some_stamp(partial=True):
     pick = random.choice
-    return stamp(pick((STAMP_PARTIAL, STAMP_INGRESS, STAMP_PARTIAL | STAMP_INGRESS, 0xFF)),
+    return stamp(pick((STAMP_PARTIAL, STAMP_INGRESS, STAMP_PARTIAL | STAMP_INGRESS, 0xFF)) if partial
+                 else pick((0, STAMP_INGRESS, 0xF0)),
                  random.getrandbits(8), pick((0, 1, 7, 65535, random.getrandbits(16))),
                  pick((0, 20, 39, 40, 1400, 65535)), random.getrandbits(16), random.getrandbits(16))
 
@@ -78,7 +79,7 @@ def bad_header():
     ))()
 
 
-# kind -> a frame. All but `lying` must be dropped: they never went through wgx_egress, or they are
+# kind -> a frame. All but the lying ones must be dropped: they never went through wgx_egress, or they are
 # no packets, or they are for nobody. A lying stamp on an honest packet may pass, if it comes out right.
 FRAMES = {
     "unstamped": lambda: MACS + IP4 + good(),
@@ -88,13 +89,14 @@ FRAMES = {
     "bad-header": lambda: stamp() + random.choice((IP4, IP6)) + bad_header(),
     "nobody": lambda: stamp() + IP4 + ipv4(17, udp(b"x" * 100, dst="10.99.0.1"), dst="10.99.0.1"),
     "arp": lambda: stamp() + b"\x08\x06" + os.urandom(28),
-    "lying": lambda: some_stamp() + IP4 + good(),
+    "lying": lambda: some_stamp(partial=False) + IP4 + good(),
+    "lying-partial": lambda: some_stamp() + IP4 + good(),
 }
 
 
 def gso_frame():
     """A TCP superframe of 30,000 bytes with a virtio header, whose stamp contradicts it."""
-    frame = some_stamp() + IP4 + ipv4(6, tcp(os.urandom(30000)))
+    frame = some_stamp(partial=False) + IP4 + ipv4(6, tcp(os.urandom(30000)))
     return struct.pack("=BBHHHH", 1, 1, 54, 1400, 34, 16) + frame
 
 

@@ -35,6 +35,8 @@ alive() { # alive label: the same daemons, and a tunnel that works
 }
 iperf_server B
 
+csum_errors() { echo $(($(nstat_get B TcpInCsumErrors) + $(nstat_get B UdpInCsumErrors))); }
+
 drops() { # drops A [label pattern]
 	wgx_drops "$1" wg0 | awk -v p="${2:-.}" '$1 ~ p { n += $2 } END { print n + 0 }'
 }
@@ -51,21 +53,23 @@ counted_frames() { # counted_frames kind count: each one that was written is a d
 }
 
 if [ "$IMPL" = wgx ]; then
-	spawn B inside tcpdump -U -nn -i wg0 -w "$WORK/inside.pcap" not tcp port 5201
-	wait_for 10 grep -q 'listening on' "$WORK/inside.log"
+	capture B inside wg0 not tcp port 5201
 	for kind in unstamped random short short-stamped bad-header nobody arp; do
 		check "frames on wg0, $kind: all counted" counted_frames $kind 2000
 	done
-	csum=$(($(nstat_get B UdpInCsumErrors) + $(nstat_get B TcpInCsumErrors)))
+	csum=$(csum_errors)
 	check 'frames on wg0, lying stamps' forge A frames wg0 lying 2000
 	check 'frames on wg0, superframes with lying stamps' forge A frames wg0 gso 500
 	alive 'after forged frames'
-	check_equal 'what came out has right UDP and TCP checksums' \
-		"$(($(nstat_get B UdpInCsumErrors) + $(nstat_get B TcpInCsumErrors)))" $csum
-	stop inside INT
+	check_equal 'what came out has right UDP and TCP checksums' "$(csum_errors)" "$csum"
+	capture_end inside
 	check_equal "B's wg0 saw A's packets only" \
-		"$(on B tcpdump -nnr "$WORK/inside.pcap" 'not net 10.7.0.0/24 and not net fd07::/64' 2>/dev/null | wc -l)" 0
-	check 'and it saw some' test "$(on B tcpdump -nnr "$WORK/inside.pcap" 2>/dev/null | wc -l)" -gt 0
+		"$(captured B inside 'not net 10.7.0.0/24 and not net fd07::/64' | head -n 5)" ''
+	check 'and it saw some' test "$(captured B inside | wc -l)" -gt 0
+	# A stamp that asks for a checksum anywhere inside the frame spoils the forger's own packet: as
+	# much as he could have written there himself. It must do no more than that.
+	check 'frames on wg0, lying about checksums' forge A frames wg0 lying-partial 2000
+	alive 'after lies about checksums'
 else
 	skip 'frames on wg0' 'a TUN device has no far end'
 fi
@@ -132,6 +136,7 @@ check 'a protocol without a name' raw 4 10.7.0.2 253
 check 'inner fragments' ping_ok A 10.7.0.2 -s 6000
 check 'inner fragments, IPv6' ping_ok A fd07::2 -s 6000
 
+csum=$(csum_errors)
 vxlan_up() { # vxlan_up host local remote address
 	on "$1" ip link add vx0 type vxlan id 7 local "$2" remote "$3" dstport 4789 dev wg0 &&
 		on "$1" ip link set vx0 mtu 1300 up && addr "$1" vx0 "$4"
@@ -141,8 +146,7 @@ if vxlan_up A 10.7.0.1 10.7.0.2 10.11.0.1/24 2>/dev/null && vxlan_up B 10.7.0.2 
 	check 'VXLAN over wg0: TCP' iperf A 10.11.0.2
 	check 'VXLAN over wg0: TCP back' iperf A 10.11.0.2 -R
 	check 'VXLAN over wg0: UDP' iperf A 10.11.0.2 -u -b 100M -l 1200
-	check_equal 'VXLAN over wg0: checksum errors' \
-		"$(($(nstat_get B TcpInCsumErrors) + $(nstat_get B UdpInCsumErrors)))" "${csum:-0}"
+	check_equal 'VXLAN over wg0: checksum errors' "$(csum_errors)" "$csum"
 else
 	skip 'VXLAN over wg0' 'this kernel has no VXLAN'
 fi

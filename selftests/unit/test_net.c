@@ -48,7 +48,7 @@ static ino_t private_inode(void)
 
 static pid_t holder_pid(void)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	char path[64];
 	ino_t here = 0;
 	int fd;
@@ -95,7 +95,7 @@ static void test_netns_private(void **state)
 	assert_string_equal(value, "0");
 }
 
-/* The holder has a name, nothing open but the lock, no capability, and a session of its own. */
+/* The holder has a name, nothing open that it does not need, no capability, and a session of its own. */
 static void test_netns_holder(void **state)
 {
 	pid_t pid;
@@ -106,8 +106,9 @@ static void test_netns_holder(void **state)
 	assert_true(pid > 0);
 	env_read(value, sizeof(value), "cat /proc/%d/comm", pid);
 	assert_string_equal(value, "wgx-holder");
+	/* the lock and a netlink socket */
 	env_read(value, sizeof(value), "ls /proc/%d/fd | wc -l", pid);
-	assert_string_equal(value, "1");
+	assert_string_equal(value, "2");
 	env_read(value, sizeof(value), "awk '/^Cap(Eff|Prm)/ { print $2 }' /proc/%d/status | uniq",
 		 pid);
 	assert_string_equal(value, "0000000000000000");
@@ -123,6 +124,7 @@ static void test_netns_outlives(void **state)
 	env_require();
 	private = private_inode();
 	holder = holder_pid();
+	env_create("wg0");
 	env_close(false);
 	env_open();
 	assert_true(wgx_netns_adopted(env_ns));
@@ -134,19 +136,81 @@ static void test_netns_outlives(void **state)
 	assert_false(wgx_netns_adopted(env_ns));
 }
 
+static void await_no_holder(void)
+{
+	while (holder_pid())
+		poll(NULL, 0, 1);
+}
+
+static int count_files(void)
+{
+	char value[16];
+
+	env_read(value, sizeof(value), "ls " ENV_RUN " | wc -l");
+	return atoi(value);
+}
+
+/* Nobody needs a holder without a daemon and without devices, whichever goes last. */
+static void test_netns_ends(void **state)
+{
+	struct wgx_link link;
+	int files;
+
+	env_require();
+	files = count_files();
+	env_close(false);
+	await_no_holder();
+	while (count_files() == files)
+		poll(NULL, 0, 1);
+	assert_int_equal(count_files(), files - 1);
+	env_open();
+	assert_false(wgx_netns_adopted(env_ns));
+	link = env_create("wg0");
+	env_create("wg1");
+	assert_int_equal(wgx_link_delete(link.ifindex), 0);
+	env_close(false);
+	env_open();
+	assert_true(wgx_netns_adopted(env_ns));
+	env_close(false);
+	env_sh("ip link set wg1 up && ip link set wg1 down");
+	assert_true(holder_pid() > 0);
+	env_sh("ip link del wg1");
+	await_no_holder();
+	env_open();
+	assert_false(wgx_netns_adopted(env_ns));
+}
+
+/* One daemon for a namespace. */
+static void test_netns_busy(void **state)
+{
+	struct wgx_netns *ns = NULL;
+	int status;
+	pid_t pid;
+
+	env_require();
+	assert_int_equal(wgx_netns_open(ENV_RUN, &ns), -EBUSY);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(wgx_netns_open(ENV_RUN, &ns) != -EBUSY);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(wgx_netns_call(env_ns, check_quiet, NULL), 0);
+}
+
 /* A dead holder's file is there, and means nothing; another namespace has a holder of its own. */
 static void test_netns_stale(void **state)
 {
 	ino_t private;
 
 	env_require();
-	env_close(false);
 	assert_int_equal(kill(holder_pid(), SIGKILL), 0);
-	while (holder_pid())
-		poll(NULL, 0, 1);
+	await_no_holder();
+	env_close(false);
 	env_open();
 	assert_false(wgx_netns_adopted(env_ns));
 	private = private_inode();
+	env_create("wg0");
 	env_close(false);
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	env_open();
@@ -634,6 +698,8 @@ static int run(void)
 		env_test(test_netns_private),
 		env_test(test_netns_holder),
 		env_test(test_netns_outlives),
+		env_test(test_netns_ends),
+		env_test(test_netns_busy),
 		env_test(test_netns_stale),
 		env_test(test_netns_calls),
 		env_test(test_netns_errors),
