@@ -137,11 +137,17 @@ static int flush(struct wgx_uapi_conn *c)
 
 /* ---- operations ---- */
 
+/*
+ * The sign is what `wg` reads: it makes errno of a failed set by negating the number (wireguard-go answers
+ * -98 for a port in use), but not that of a get.
+ */
 static void answer(struct wgx_uapi_conn *c, int err)
 {
+	int number = c->op == OP_SET ? err : -err;
+
 	if (err)
 		wgx_uapi_clear(&c->out);
-	c->status_len = (size_t)snprintf(c->status, sizeof(c->status), "errno=%d\n\n", -err);
+	c->status_len = (size_t)snprintf(c->status, sizeof(c->status), "errno=%d\n\n", number);
 	c->op = OP_NONE;
 	c->get_err = 0;
 	c->request = 0;

@@ -77,8 +77,9 @@ static int features_open(int ifindex, struct features *f)
 	if (f->fd < 0)
 		return -errno;
 	if (!if_indextoname((unsigned int)ifindex, f->ifname)) {
+		err = errno == ENXIO ? -ENODEV : -errno;
 		features_close(f);
-		return -ENODEV;
+		return err;
 	}
 	err = read_names(f);
 	if (err)

@@ -17,6 +17,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip6.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include "net/ethtool.h"
 
 static bool feature(int ifindex, const char *name)
@@ -136,12 +137,6 @@ static void test_netns_outlives(void **state)
 	assert_false(wgx_netns_adopted(env_ns));
 }
 
-static void await_no_holder(void)
-{
-	while (holder_pid())
-		poll(NULL, 0, 1);
-}
-
 static int count_files(void)
 {
 	char value[16];
@@ -159,9 +154,8 @@ static void test_netns_ends(void **state)
 	env_require();
 	files = count_files();
 	env_close(false);
-	await_no_holder();
-	while (count_files() == files)
-		poll(NULL, 0, 1);
+	env_await(!holder_pid());
+	env_await(count_files() < files);
 	assert_int_equal(count_files(), files - 1);
 	env_open();
 	assert_false(wgx_netns_adopted(env_ns));
@@ -175,7 +169,7 @@ static void test_netns_ends(void **state)
 	env_sh("ip link set wg1 up && ip link set wg1 down");
 	assert_true(holder_pid() > 0);
 	env_sh("ip link del wg1");
-	await_no_holder();
+	env_await(!holder_pid());
 	env_open();
 	assert_false(wgx_netns_adopted(env_ns));
 }
@@ -205,7 +199,7 @@ static void test_netns_stale(void **state)
 
 	env_require();
 	assert_int_equal(kill(holder_pid(), SIGKILL), 0);
-	await_no_holder();
+	env_await(!holder_pid());
 	env_close(false);
 	env_open();
 	assert_false(wgx_netns_adopted(env_ns));
@@ -410,6 +404,7 @@ static void test_link_exists(void **state)
 static void test_link_exists_elsewhere(void **state)
 {
 	const struct wgx_link_options options = {.superframes = true};
+	struct wgx_link_info before, after;
 	struct wgx_link link;
 	int here, there;
 
@@ -419,20 +414,38 @@ static void test_link_exists_elsewhere(void **state)
 	there = env_netns_fd();
 	assert_int_equal(setns(here, CLONE_NEWNET), 0);
 	env_sh("ip link add wg0 type veth peer name wgx0 netns /proc/%d/fd/%d", getpid(), there);
+	env_create("wg1");
+	assert_int_equal(wgx_link_query("wg0", &before), 0);
 	assert_int_equal(wgx_link_create(env_ns, "wg0", &options, &link), -EEXIST);
+	assert_int_equal(wgx_link_query("wg0", &after), 0);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_true(feature(after.ifindex, "tx-sctp-segmentation"));
 	close(there);
 	close(here);
 }
 
-/* What fails half way leaves nothing: here, more queues than a device can have. */
+/* What fails leaves nothing: at once, for more queues than a device can have, or half way, for want of files. */
 static void test_link_failure(void **state)
 {
-	const struct wgx_link_options options = {.superframes = true, .n_queues = 100000};
+	const struct wgx_link_options many = {.superframes = true, .n_queues = 100000};
+	const struct wgx_link_options options = {.superframes = true};
+	struct rlimit limit, old;
 	struct wgx_link link;
 	struct wgx_link_info info;
+	int next;
 
 	env_require();
-	assert_true(wgx_link_create(env_ns, "wg0", &options, &link) < 0);
+	assert_true(wgx_link_create(env_ns, "wg0", &many, &link) < 0);
+	assert_int_equal(wgx_link_query("wg0", &info), -ENODEV);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	next = dup(STDOUT_FILENO);
+	close(next);
+	limit = (struct rlimit){.rlim_cur = (rlim_t)next + 1, .rlim_max = old.rlim_max};
+	/* a netlink socket is one file, ethtool requests have two open */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	next = wgx_link_create(env_ns, "wg0", &options, &link);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(next, -EMFILE);
 	assert_int_equal(wgx_link_query("wg0", &info), -ENODEV);
 }
 
@@ -483,8 +496,7 @@ static void test_link_delete(void **state)
 	link = env_create("wg0");
 	env_close(true);
 	/* the namespace is taken apart when its last user is gone, by a worker of the kernel's */
-	while (wgx_link_query("wg0", &info) != -ENODEV)
-		poll(NULL, 0, 1);
+	env_await(wgx_link_query("wg0", &info) == -ENODEV);
 }
 
 static void test_link_query(void **state)

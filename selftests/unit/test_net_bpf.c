@@ -332,10 +332,7 @@ static uint64_t count_of(int map, uint32_t index)
 
 static void await_count(int map, uint32_t index)
 {
-	for (int ms = 0; !count_of(map, index); ms++) {
-		assert_in_range(ms, 0, 10000);
-		poll(NULL, 0, 1);
-	}
+	env_await(count_of(map, index));
 }
 
 /* ---- steer ---- */
@@ -627,9 +624,8 @@ static void test_killed(void **state)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	/* links are let go by a worker of the kernel's */
-	while (count_tcx(link.ifindex, TCX_EGRESS) || count_tcx(va, TCX_INGRESS) ||
-	       bpf_xdp_query(va, 0, &query) || query.skb_prog_id)
-		poll(NULL, 0, 1);
+	env_await(!count_tcx(link.ifindex, TCX_EGRESS) && !count_tcx(va, TCX_INGRESS) &&
+		  !bpf_xdp_query(va, 0, &query) && !query.skb_prog_id);
 	close(pipefd[0]);
 	close(pipefd[1]);
 }

@@ -327,16 +327,16 @@ static void test_malformed(void **state)
 			snprintf(body, sizeof(body), "%s%s\n%s", before_it[k & 1], malformed[i],
 				 after_it[k >> 1]);
 			body[strlen(body) - 1] = 0; /* refuse() ends it */
-			refuse(f, body, strlen(body), "errno=22\n\n", was);
+			refuse(f, body, strlen(body), "errno=-22\n\n", was);
 		}
 	}
 	/* no key and value at all, as wireguard-go has it */
-	refuse(f, "listen_port", 11, "errno=71\n\n", was);
-	refuse(f, "fwmark=1\nnonsense", 17, "errno=71\n\n", was);
+	refuse(f, "listen_port", 11, "errno=-71\n\n", was);
+	refuse(f, "fwmark=1\nnonsense", 17, "errno=-71\n\n", was);
 	/* NUL is no text */
-	refuse(f, "listen_port=1\0", 14, "errno=22\n\n", was);
-	refuse(f, "public_key=" PUBLIC1 "\nendpoint=1.2.3.4:5\0", 95, "errno=22\n\n", was);
-	refuse(f, "public_key=" PUBLIC1 "\nallowed_ip=1.2.3.4\0/8", 98, "errno=22\n\n", was);
+	refuse(f, "listen_port=1\0", 14, "errno=-22\n\n", was);
+	refuse(f, "public_key=" PUBLIC1 "\nendpoint=1.2.3.4:5\0", 95, "errno=-22\n\n", was);
+	refuse(f, "public_key=" PUBLIC1 "\nallowed_ip=1.2.3.4\0/8", 98, "errno=-22\n\n", was);
 	fake_check(f);
 	free(was);
 	fake_destroy(f);
@@ -354,7 +354,7 @@ static void test_long_line(void **state)
 	for (int i = 0; i < 100000; i++)
 		append(&body, "1", 1);
 	append(&body, "\nfwmark=2", 9);
-	refuse(f, body.p, body.len, "errno=22\n\n", was);
+	refuse(f, body.p, body.len, "errno=-22\n\n", was);
 	free(body.p);
 	free(was);
 	fake_destroy(f);
@@ -373,7 +373,7 @@ static void test_line_as_long_as_the_buffer(void **state)
 		while (body.len < 9 + len)
 			append(&body, "1", 1);
 		append(&body, "\nfwmark=2", 9);
-		refuse(f, body.p, body.len, "errno=22\n\n", was);
+		refuse(f, body.p, body.len, "errno=-22\n\n", was);
 		free(body.p);
 	}
 	free(was);
@@ -391,7 +391,7 @@ static void test_too_large(void **state)
 	while (body.len <= 64u << 20)
 		append(&body, line, sizeof(line) - 1);
 	body.len--;
-	refuse(f, body.p, body.len, "errno=7\n\n", was);
+	refuse(f, body.p, body.len, "errno=-7\n\n", was);
 	free(body.p);
 	free(was);
 	fake_destroy(f);
@@ -425,7 +425,7 @@ static void test_byte_by_byte(void **state)
 	struct fake *f = fake_create("wg0");
 	char *got = ask(f, "set=1\n" EXAMPLE "\nset=1\nfwmark=x\n\nset=1\nfwmark=9\n\n", 1);
 
-	assert_string_equal(got, "errno=0\n\nerrno=22\n\nerrno=0\n\n");
+	assert_string_equal(got, "errno=0\n\nerrno=-22\n\nerrno=0\n\n");
 	free(got);
 	assert_int_equal(f->dev->n_peers, 3);
 	assert_int_equal(f->dev->fwmark, 9);

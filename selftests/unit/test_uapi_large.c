@@ -164,7 +164,7 @@ static void test_no_memory(void **state)
 		assert_int_equal(setrlimit(RLIMIT_AS, &low), 0);
 		assert_int_equal(talk(&c, request.p, request.len, 1 << 16, &t), EPOLLIN);
 		assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
-		assert_string_equal(t.p, "errno=12\n\n");
+		assert_string_equal(t.p, "errno=-12\n\n");
 		assert_int_equal(f->dev->n_peers, 1);
 		check_dump_has(f, "allowed_ip=203.0.113.0/24\n", true);
 		fake_check(f);

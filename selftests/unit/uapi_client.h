@@ -125,7 +125,7 @@ static inline void expect(struct fake *f, const char *request, const char *answe
 }
 
 #define SET(f, lines) expect(f, "set=1\n" lines "\n", "errno=0\n\n")
-#define REFUSED(f, lines, n) expect(f, "set=1\n" lines "\n", "errno=" #n "\n\n")
+#define REFUSED(f, lines, n) expect(f, "set=1\n" lines "\n", "errno=-" #n "\n\n")
 
 static inline char *dump(struct fake *f)
 {
