@@ -154,15 +154,12 @@ static void print_volume(const struct wgx_text *t, const char *name, uint64_t pa
 	fputc('\n', t->out);
 }
 
-/*
- * How much took the fast way. A superframe out of wg0 has its headers once and its segments have them
- * each, so that the bytes of the two differ by a few per cent where all of them came through AF_XDP.
- */
+/* How much took the fast way: of what was received, and of what BPF stamped on wg0's egress. */
 static void print_af_xdp(const struct wgx_text *t, const json_t *c)
 {
-	uint64_t opened = number_of(c, "opened_bytes"), sealed = number_of(c, "sealed_bytes");
+	uint64_t opened = number_of(c, "opened_bytes"), stamped = number_of(c, "egress_bytes");
 
-	if (!opened && !sealed)
+	if (!opened && !stamped)
 		return;
 	label(t, "af_xdp");
 	fprintf(t->out, "%" PRIu64 " packets in", number_of(c, "opened_xsk_packets"));
@@ -172,9 +169,9 @@ static void print_af_xdp(const struct wgx_text *t, const json_t *c)
 		fputs(" of received data", t->out);
 	}
 	fprintf(t->out, "; %" PRIu64 " frames out", number_of(c, "xsk_rx_frames"));
-	if (sealed) {
+	if (stamped) {
 		fputs(", ", t->out);
-		wgx_text_share(t, number_of(c, "xsk_rx_bytes"), sealed);
+		wgx_text_share(t, number_of(c, "xsk_rx_bytes"), stamped);
 		fputs(" of sent data", t->out);
 	}
 	fputc('\n', t->out);

@@ -108,7 +108,7 @@ enum wgx_bpf_counter {
 	WGX_CTR_EGRESS_BYTES,
 	WGX_CTR_INGRESS_STEERED, /* frames sent to a worker */
 	WGX_CTR_INGRESS_BYTES,
-	WGX_CTR_INGRESS_PASSED, /* ours, but for the socket: handshakes, fragments, IP options */
+	WGX_CTR_INGRESS_PASSED, /* ours, but for the socket: handshakes, odd lengths */
 	WGX_CTR_COUNT
 };
 

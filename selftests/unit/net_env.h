@@ -113,12 +113,12 @@ static inline struct wgx_link env_create(const char *name)
 }
 
 /* For what the kernel or another process does in its own time; the bound is there for what never comes */
-#define env_await(condition)                                                                       \
-	do {                                                                                       \
-		for (int await_ms = 0; !(condition); await_ms++) {                                 \
-			assert_in_range(await_ms, 0, 30000);                                       \
-			poll(NULL, 0, 1);                                                          \
-		}                                                                                  \
+#define env_await(condition)                                       \
+	do {                                                       \
+		for (int await_ms = 0; !(condition); await_ms++) { \
+			assert_in_range(await_ms, 0, 30000);       \
+			poll(NULL, 0, 1);                          \
+		}                                                  \
 	} while (0)
 
 /* Each test has a network namespace of its own, and a private one with it. */

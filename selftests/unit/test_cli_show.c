@@ -98,7 +98,7 @@ static const char show_answer[] =
 	"\"public_key\":\"hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=\",\"listen_port\":51820,"
 	"\"fwmark\":255,\"aead\":\"ipsec-mb\",\"mode\":\"tcx stamp → generic XDP → AF_XDP\","
 	"\"mode_in\":\"tcx → collector → AF_XDP\",\"mode_out\":\"UDP_SEGMENT\","
-	"\"counters\":{\"xsk_rx_frames\":46210,\"xsk_rx_bytes\":1500000000,"
+	"\"counters\":{\"xsk_rx_frames\":46210,\"xsk_rx_bytes\":1500000000,\"egress_bytes\":1503000000,"
 	"\"sealed_packets\":1100000,\"sealed_bytes\":1503000000,\"opened_packets\":1234600,"
 	"\"opened_bytes\":1728000000,\"opened_xsk_packets\":1234567,"
 	"\"opened_xsk_bytes\":1727999999,\"opened_socket_packets\":33,"

@@ -66,7 +66,8 @@ static int forget(void **state)
 {
 	struct doc *doc = *state;
 
-	free(doc->text);
+	if (doc) /* NULL where split() failed */
+		free(doc->text);
 	return 0;
 }
 
