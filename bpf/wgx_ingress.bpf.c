@@ -39,6 +39,8 @@ int wgx_ingress_tc(struct __sk_buff *skb)
 	f.data = (void *)(long)skb->data;
 	f.end = (void *)(long)skb->data_end;
 	verdict = judge(&f);
+	if (verdict == VERDICT_STEER && f.gso && cfg->flags & WGX_CONFIG_GSO_TO_SOCKET)
+		verdict = VERDICT_PASS;
 	count_verdict(verdict, &f);
 	if (verdict == VERDICT_STEER)
 		return steer_tc(skb, cfg);

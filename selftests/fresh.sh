@@ -77,17 +77,21 @@ done
 git clone -q --no-hardlinks "$TOP" "$ROOT/root/wgx" || fail 'git clone'
 echo "fresh: testing $(git -C "$ROOT/root/wgx" log -1 --format='%h %s')"
 
-# A PID namespace of its own: whatever is left running there ends with it.
+# A PID namespace of its own: whatever is left running there ends with it. The root is pivoted to, not
+# only chrooted into: a later setns() into a mount namespace made from this one begins at its real root.
 # shellcheck disable=SC2016
 INSIDE='
 	set -e
-	mount -t proc proc "$1/proc"
-	mount -t sysfs sysfs "$1/sys"
-	mount -t bpf bpf "$1/sys/fs/bpf"
-	mount --rbind /dev "$1/dev"
-	mount -t tmpfs tmpfs "$1/run"
-	mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm" 2>/dev/null || :
-	exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb CI=true LC_ALL=C \
+	mount --bind "$1" "$1"
+	cd "$1"
+	mount -t proc proc proc
+	mount -t sysfs sysfs sys
+	mount -t bpf bpf sys/fs/bpf
+	mount --rbind /dev dev
+	mount -t tmpfs tmpfs run
+	pivot_root . mnt
+	umount -l /mnt
+	exec /usr/bin/env -i HOME=/root TERM=dumb CI=true LC_ALL=C \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		make --no-print-directory -C /root/wgx "$2" </dev/null'
 status=0

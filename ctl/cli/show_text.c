@@ -232,6 +232,18 @@ static void print_attached(const struct wgx_text *t, const json_t *device)
 	print_counts(t, "counters", json_object_get(device, "counters"));
 }
 
+static bool any_count(const json_t *counts)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)counts, name, value) {
+		if (json_integer_value(value))
+			return true;
+	}
+	return false;
+}
+
 void wgx_show_print(const struct wgx_text *t, const json_t *answer, int64_t now)
 {
 	const json_t *item;
@@ -247,5 +259,10 @@ void wgx_show_print(const struct wgx_text *t, const json_t *answer, int64_t now)
 		fputs(gap, t->out);
 		print_attached(t, item);
 		gap = "\n";
+	}
+	if (any_count(json_object_get(answer, "drops"))) {
+		fputs(gap, t->out);
+		heading(t, WGX_GREEN_BOLD, WGX_GREEN, "dropped before", "it was known for which interface");
+		print_counts(t, "drops", json_object_get(answer, "drops"));
 	}
 }

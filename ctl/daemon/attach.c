@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <wgx/bpf_abi.h>
 #include "daemon/log.h"
 #include "daemon/state.h"
@@ -43,7 +44,8 @@ static int set_collector(struct wgx_daemon *d, uint32_t ifindex)
 {
 	const struct wgx_bpf_config config = {
 		.collector = ifindex,
-		.flags = d->features->redirect_peer ? WGX_CONFIG_REDIRECT_PEER : 0,
+		.flags = (d->features->redirect_peer ? WGX_CONFIG_REDIRECT_PEER : 0) |
+			 (wgx_features_superframes(d->features) ? 0 : WGX_CONFIG_GSO_TO_SOCKET),
 	};
 	const uint32_t zero = 0;
 
@@ -140,6 +142,20 @@ static void free_xsks(struct wgx_attached *a)
 	a->n_xsks = 0;
 }
 
+/* The kernel lets go of a closed socket's queue a little later: one that was just detached is busy. */
+static int create_xsk(const char *name, unsigned int queue, bool multi, struct wgx_xsk **ret)
+{
+	const struct timespec wait = {.tv_nsec = 10000000};
+	int err = -EBUSY;
+
+	for (int tries = 0; tries < 30 && err == -EBUSY; tries++) {
+		if (tries)
+			nanosleep(&wait, NULL);
+		err = wgx_xsk_create(name, queue, OPEN_RING, false, multi, ret);
+	}
+	return err;
+}
+
 /* A socket on each of the device's queues: what comes in on one without would pass to the UDP socket. */
 static int open_xsks(struct wgx_daemon *d, struct wgx_attached *a, unsigned int queues)
 {
@@ -152,7 +168,7 @@ static int open_xsks(struct wgx_daemon *d, struct wgx_attached *a, unsigned int 
 	if (!a->xsks)
 		return -ENOMEM;
 	for (unsigned int q = 0; q < queues && !err; q++) {
-		err = wgx_xsk_create(a->name, q, OPEN_RING, false, multi, &a->xsks[q]);
+		err = create_xsk(a->name, q, multi, &a->xsks[q]);
 		if (err == -EINVAL && q)
 			return 0; /* queues that the device could have, but has not */
 		if (err)
@@ -184,6 +200,13 @@ static int attach_mode(struct wgx_daemon *d, struct wgx_attached *a,
 {
 	int err;
 
+	if (a->mode == WGX_INGRESS_XDP_GENERIC && !wgx_features_superframes(d->features)) {
+		snprintf(error, size,
+			 "%s: mode generic: this kernel (before 6.9) would lose what GRO merged; "
+			 "use tcx or native",
+			 a->name);
+		return -EOPNOTSUPP;
+	}
 	if (a->mode != WGX_INGRESS_TC)
 		return attach_xdp(d, a, info, error, size);
 	err = make_collector(d);
@@ -215,6 +238,11 @@ static int check_device(struct wgx_daemon *d, const char *device, struct wgx_lin
 		snprintf(error, size, "%s: attached already; detach it first: wgx detach %s",
 			 device, device);
 		return -EALREADY;
+	}
+	if (wgx_served_find(d, device) || info->ifindex == d->collector.link.ifindex) {
+		snprintf(error, size, "%s: it is wgx's own; attach the device below: eth0, say",
+			 device);
+		return -EINVAL;
 	}
 	if (info->flags & IFF_LOOPBACK || !wgx_link_is_ethernet(info)) {
 		snprintf(error, size,

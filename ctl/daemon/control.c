@@ -61,6 +61,8 @@ static json_t *do_create(struct wgx_control_client *c, const json_t *request)
 
 	if (!name)
 		return refuse(-EINVAL, "create: no interface named");
+	if (c->waits_for)
+		return refuse(-EBUSY, "create: this connection waits for an interface already");
 	err = wgx_served_create(c->daemon, name, error, sizeof(error));
 	if (err)
 		return refuse(err, error);

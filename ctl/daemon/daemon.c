@@ -15,6 +15,7 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/state.h"
+#include "net/bpffs.h"
 
 int wgx_control_path(char *path, size_t size)
 {
@@ -53,6 +54,7 @@ static int start_signals(struct wgx_daemon *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -136,11 +138,26 @@ static int step_features(struct wgx_daemon *d)
 	return 0;
 }
 
-/* In this order: the holder is forked before there are threads and secrets. */
+static int step_bpffs(struct wgx_daemon *d)
+{
+	return wgx_bpffs_mount();
+}
+
+static int step_privileges(struct wgx_daemon *d)
+{
+	return wgx_privileges_drop(d->ns);
+}
+
+/*
+ * In this order: the holder is forked before there are threads and secrets; privileges go when nothing needs
+ * CAP_SYS_ADMIN any more, and before the threads begin, which inherit what is left.
+ */
 static const struct step steps[] = {
 	{"event loop", step_epoll},
 	{"private network namespace (CAP_SYS_ADMIN)", step_netns},
 	{"kernel features", step_features},
+	{"mounting " WGX_BPFFS, step_bpffs},
+	{"dropping privileges", step_privileges},
 	{"signals", start_signals},
 	{"threads", start_threads},
 	{"loading BPF programs", wgx_ingress_ready},
@@ -185,8 +202,8 @@ static void finish(struct wgx_daemon *d)
 	wgx_index_destroy(d->index);
 	wgx_ingress_free(d->ingress);
 	wgx_netlink_stop(d);
-	/* nothing is left behind: the next daemon makes its own */
-	wgx_netns_close(d->ns, true);
+	/* the holder ends by itself, unless interfaces of a dead daemon are there, which are not ours to end */
+	wgx_netns_close(d->ns, false);
 	wgx_event_close(d->epoll_fd, &d->signals);
 	if (d->epoll_fd >= 0)
 		close(d->epoll_fd);
@@ -274,8 +291,6 @@ static int run(struct wgx_daemon *d, const char *name, int ready_fd)
 		err = start(d, error, sizeof(error));
 	if (!err)
 		err = wgx_served_create(d, name, error, sizeof(error));
-	if (!err)
-		err = wgx_privileges_drop(d->ns, error, sizeof(error));
 	report(ready_fd, err ? error : NULL);
 	if (!err)
 		loop(d);

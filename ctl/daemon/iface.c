@@ -138,6 +138,14 @@ static int open_far_end(void *arg)
 	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
 }
 
+/* By its far end, which is always here: wg0 may be in another namespace, and its index be another's. */
+static int delete_far_end(void *arg)
+{
+	struct wgx_served *s = arg;
+
+	return wgx_link_delete(s->link.far_ifindex);
+}
+
 static int load_programs(struct wgx_served *s)
 {
 	const struct wgx_features *f = s->daemon->features;
@@ -361,7 +369,7 @@ void wgx_served_delete(struct wgx_served *s)
 	pthread_mutex_unlock(&s->path.dev->lock);
 	pthread_mutex_unlock(&d->ifaces_lock);
 	wgx_bpffs_remove(s->link.name);
-	(void)wgx_link_delete(s->link.ifindex); /* it may be what was deleted */
+	(void)wgx_netns_call(d->ns, delete_far_end, s); /* it may be what was deleted */
 	if (s->waiting)
 		wgx_control_gone(s->waiting);
 	pthread_mutex_lock(&d->ifaces_lock);

@@ -46,14 +46,10 @@ int wgx_privileges_none(void)
 	return drop_here(&with_kept);
 }
 
-int wgx_privileges_drop(struct wgx_netns *ns, char *error, size_t size)
+int wgx_privileges_drop(struct wgx_netns *ns)
 {
 	int with_kept = 1, err;
 
 	err = wgx_netns_call(ns, drop_here, &with_kept);
-	if (!err)
-		err = drop_here(&with_kept);
-	if (err)
-		snprintf(error, size, "dropping privileges: %s", strerror(-err));
-	return err;
+	return err ? err : drop_here(&with_kept);
 }

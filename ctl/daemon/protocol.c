@@ -14,7 +14,8 @@
 /* Handshakes in a turn before timers and peers get theirs: some 5 ms of Curve25519. */
 #define HANDSHAKES_A_TURN 32
 #define LOADED_NS 1000000000ull /* P-DOS-1 */
-#define NO_SLOT SIZE_MAX
+/* The two clocks are read one after the other: what is less than this between them is no suspend. */
+#define SUSPEND_NS 500000000ull
 
 /* ---- the heap ---- */
 
@@ -237,6 +238,51 @@ static unsigned int run_handshakes(struct wgx_protocol *p)
 	return n;
 }
 
+/* ---- suspend ---- */
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t suspended_ns(void)
+{
+	uint64_t monotonic = clock_ns(CLOCK_MONOTONIC), boot = clock_ns(CLOCK_BOOTTIME);
+
+	return boot > monotonic ? boot - monotonic : 0;
+}
+
+static void forget_keys(struct wgx_device *dev)
+{
+	struct wgx_peer *peer;
+
+	lock(&dev->lock);
+	cds_list_for_each_entry(peer, &dev->peers, all) {
+		wgx_session_forget_keys(&peer->session);
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* After a suspend no session key is left (P-TM-8): who took the machine meanwhile finds none. */
+static void check_suspend(struct wgx_protocol *p)
+{
+	uint64_t suspended = suspended_ns();
+	struct wgx_served *s;
+
+	if (suspended < p->suspended + SUSPEND_NS)
+		return;
+	p->suspended = suspended;
+	wgx_log(WGX_LOG_INFO, "the machine was suspended: session keys are cleared");
+	lock(&p->daemon->ifaces_lock);
+	cds_list_for_each_entry(s, &p->daemon->ifaces, all) {
+		forget_keys(s->path.dev);
+	}
+	pthread_mutex_unlock(&p->daemon->ifaces_lock);
+}
+
 /* ---- the thread ---- */
 
 static void arm_timer(struct wgx_protocol *p)
@@ -275,8 +321,12 @@ static void *protocol_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "wgx-protocol");
 	wgx_rcu_register();
+	p->suspended = suspended_ns();
 	while (!atomic_load(&p->stopping)) {
-		unsigned int work = run_woken(p) + run_handshakes(p) + run_due(p);
+		unsigned int work;
+
+		check_suspend(p);
+		work = run_woken(p) + run_handshakes(p) + run_due(p);
 
 		wgx_rcu_quiescent();
 		if (!work)

@@ -25,6 +25,7 @@ struct wgx_protocol {
 	struct wgx_peer **heap;
 	size_t n, room;
 	uint64_t loaded_until; /* under load until then, boot ns (P-DOS-1) */
+	uint64_t suspended; /* ns that the machine has slept, when last looked at */
 	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of handshakes, of all interfaces */
 	_Atomic uint64_t initiations, responses, cookies; /* accepted */
 };

@@ -222,6 +222,7 @@ int wgx_device_up(struct wgx_device *dev)
 	struct wgx_peer *peer;
 	int err;
 
+	dev->wanted = true;
 	if (dev->up)
 		return 0;
 	err = bind_sockets(dev, dev->listen_port, dev->fwmark);
@@ -230,6 +231,8 @@ int wgx_device_up(struct wgx_device *dev)
 	dev->up = true;
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_session_start(&peer->session, &now);
+		/* the link was up, and packets came, a moment before we heard of it */
+		dev->ops->seal_command(dev, peer, WGX_SEAL_RETRY);
 	}
 	return 0;
 }
@@ -238,6 +241,7 @@ void wgx_device_down(struct wgx_device *dev)
 {
 	struct wgx_peer *peer;
 
+	dev->wanted = false;
 	if (!dev->up)
 		return;
 	dev->up = false;
@@ -252,9 +256,9 @@ int wgx_device_set_sockets(struct wgx_device *dev, uint16_t port, uint32_t fwmar
 	struct wgx_peer *peer;
 	int err;
 
-	if (port == dev->listen_port && fwmark == dev->fwmark)
+	if (port == dev->listen_port && fwmark == dev->fwmark && dev->up == dev->wanted)
 		return 0;
-	if (dev->up) {
+	if (dev->wanted) {
 		err = bind_sockets(dev, port, fwmark);
 		if (err)
 			return err;
@@ -262,6 +266,8 @@ int wgx_device_set_sockets(struct wgx_device *dev, uint16_t port, uint32_t fwmar
 		dev->listen_port = port;
 	}
 	dev->fwmark = fwmark;
+	if (dev->wanted && !dev->up)
+		(void)wgx_device_up(dev); /* its sockets are there now */
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_endpoint_clear_source(&peer->endpoint); /* P-DT-10 */
 	}
@@ -301,6 +307,8 @@ void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KE
 	wgx_local_set_key(dev->local, removed ? NULL : clamped);
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_session_identity_changed(&peer->session);
+		if (dev->up)
+			dev->ops->seal_command(dev, peer, WGX_SEAL_RETRY);
 	}
 out:
 	wgx_wipe(clamped, sizeof(clamped));

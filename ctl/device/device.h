@@ -30,6 +30,7 @@ enum wgx_seal_command {
 	WGX_SEAL_FLUSH = 1, /* send staged packets; none there: an empty keepalive */
 	WGX_SEAL_KEEPALIVE = 2, /* send an empty data packet */
 	WGX_SEAL_DROP = 4, /* drop staged packets */
+	WGX_SEAL_RETRY = 8, /* what keeps staged packets back may have changed: ask for a handshake */
 };
 
 /**
@@ -97,7 +98,8 @@ struct wgx_device {
 	uint32_t n_peers;
 	uint16_t listen_port;
 	uint32_t fwmark;
-	bool up; /* link up: sockets open, timers run */
+	bool up; /* sockets open, timers run */
+	bool wanted; /* link up; without @up: the port was taken, and another one will do */
 	_Atomic uint32_t mtu; /* of wg0, bytes; kept by netlink */
 	const struct wgx_device_ops *ops;
 	void *env; /* the ops' own: struct wgx_iface of ctl/daemon */

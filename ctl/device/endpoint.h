@@ -46,6 +46,10 @@ void wgx_endpoint_clear_source(struct wgx_endpoint_cell *c);
 bool wgx_endpoint_equal(const struct wgx_endpoint *a, const struct wgx_endpoint *b);
 /** wgx_endpoint_same_destination() - same address, port and scope */
 bool wgx_endpoint_same_destination(const struct wgx_endpoint *a, const struct wgx_endpoint *b);
+/**
+ * wgx_endpoint_unscoped() - a link-local address of an unknown device, as AF_XDP tells it: none to roam to
+ */
+bool wgx_endpoint_unscoped(const struct wgx_endpoint *e);
 /** wgx_endpoint_parse() - "1.2.3.4:5" or "[fe80::1%eth0]:5" (a scope may be a number); -EINVAL (no names are
  * resolved) */
 int wgx_endpoint_parse(const char *text, struct wgx_endpoint *ret);

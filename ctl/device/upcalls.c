@@ -128,7 +128,7 @@ static void set_endpoint(void *ctx, struct wgx_session *s, const struct wgx_from
 	struct wgx_endpoint old;
 
 	wgx_endpoint_read(&peer->endpoint, &old);
-	if (wgx_endpoint_equal(&old, e))
+	if (wgx_endpoint_equal(&old, e) || wgx_endpoint_unscoped(e))
 		return;
 	wgx_endpoint_write(&peer->endpoint, e);
 	if (!wgx_endpoint_same_destination(&old, e))

@@ -58,7 +58,7 @@ static bool is_mounted(void)
 	return !statfs(WGX_BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
-static int mount_bpffs(void)
+int wgx_bpffs_mount(void)
 {
 	if (is_mounted())
 		return 0;
@@ -102,7 +102,7 @@ int wgx_bpffs_make(const char *iface)
 	int err = wgx_bpffs_path(iface, NULL, path, sizeof(path));
 
 	if (!err)
-		err = mount_bpffs();
+		err = wgx_bpffs_mount();
 	if (!err)
 		err = make_directory(WGX_BPFFS_DIR);
 	if (!err)

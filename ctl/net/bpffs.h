@@ -19,6 +19,9 @@
  */
 int wgx_bpffs_path(const char *iface, const char *map, char *path, size_t size);
 
+/** wgx_bpffs_mount() - mount bpffs where it is not; what needs CAP_SYS_ADMIN. Errors as below. */
+int wgx_bpffs_mount(void);
+
 /**
  * wgx_bpffs_make() - the directory of @iface, mode 0700, empty; mounts bpffs where none is
  *

@@ -160,7 +160,8 @@ int wgx_egress_load(const struct wgx_features *f, struct wgx_egress_prog **ret)
 		err = open_error();
 		goto out;
 	}
-	p->skel->rodata->have_kern_ctx = f->kern_ctx;
+	/* without superframes wg0 has no checksum offload: what egress sees as partial, the kernel finishes */
+	p->skel->rodata->have_kern_ctx = wgx_features_superframes(f);
 	p->prog = f->kern_ctx ? p->skel->progs.wgx_egress : p->skel->progs.wgx_egress_plain;
 	bpf_program__set_autoload(p->skel->progs.wgx_egress, f->kern_ctx);
 	bpf_program__set_autoload(p->skel->progs.wgx_egress_plain, !f->kern_ctx);

@@ -101,13 +101,6 @@ static struct wgx_keypair *find_keypair(struct wgx_worker *w, struct origin *org
 	return org->kp;
 }
 
-/* A link-local address is one of a device, and AF_XDP does not tell which: it stays as the socket saw it. */
-static bool unknown_scope(const struct wgx_endpoint *e)
-{
-	return e->addr.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&e->addr.v6.sin6_addr) &&
-	       !e->addr.v6.sin6_scope_id;
-}
-
 /* Any authenticated packet moves its peer to where it came from (P-DT-1). */
 static void roam(struct wgx_worker *w, struct origin *org)
 {
@@ -118,7 +111,7 @@ static void roam(struct wgx_worker *w, struct origin *org)
 		return;
 	org->roamed = org->peer;
 	wgx_endpoint_read(&org->peer->endpoint, &now);
-	if (wgx_endpoint_equal(&now, org->from) || unknown_scope(org->from))
+	if (wgx_endpoint_equal(&now, org->from) || wgx_endpoint_unscoped(org->from))
 		return;
 	wgx_endpoint_write(&org->peer->endpoint, org->from);
 	env->roamed(env->arg, org->peer);

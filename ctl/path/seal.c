@@ -29,12 +29,12 @@ static void drop(struct wgx_iface *i, enum wgx_drop_reason reason, uint64_t pack
 	wgx_count(&i->seal.drops[reason], packets);
 }
 
-/* How many packets a frame stands for, as far as its own length tells. */
-static unsigned int count_packets(const struct wgx_frame *f)
+/* How many packets a frame stands for; for those that are not sealed at once. */
+static unsigned int count_packets(struct wgx_worker *w, const struct wgx_frame *f)
 {
-	return f->gso_size && f->len > f->gso_size
-		       ? (unsigned int)((f->len + f->gso_size - 1) / f->gso_size)
-		       : 1;
+	struct wgx_segmenter *g = &((struct sealer *)w->state)->segmenter;
+
+	return wgx_segment_begin(g, f) ? 1 : wgx_segment_count(g);
 }
 
 /* Tell the sender that there is no way (P-DT-4). */
@@ -89,7 +89,7 @@ static size_t seal_packet(struct sealer *s, const struct wgx_keypair *kp, uint64
 static void stage(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
 		  const struct wgx_frame *f)
 {
-	unsigned int packets = count_packets(f), lost = wgx_staged_put(&peer->staged, f, packets);
+	unsigned int packets = count_packets(w, f), lost = wgx_staged_put(&peer->staged, f, packets);
 
 	wgx_count(&i->seal.staged_packets, packets);
 	if (lost)
@@ -145,14 +145,13 @@ static bool seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 	uint64_t counter;
 
 	wgx_endpoint_read(&peer->endpoint, &to);
-	if (to.addr.sa.sa_family == AF_UNSPEC || !bind) {
-		drop(i, bind ? WGX_DROP_SEAL_NO_ENDPOINT : WGX_DROP_SEAL_DOWN, count_packets(f));
-		if (bind)
-			answer_unreachable(w, i, f);
+	if (to.addr.sa.sa_family == AF_UNSPEC) {
+		drop(i, WGX_DROP_SEAL_NO_ENDPOINT, count_packets(w, f));
+		answer_unreachable(w, i, f);
 		return true;
 	}
 	kp = wgx_session_sending_key(&peer->session, w->boot);
-	if (!kp) {
+	if (!kp || !bind) { /* or we have not heard yet that the link is up */
 		stage(w, i, peer, f);
 		return false;
 	}
@@ -184,7 +183,7 @@ static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_fra
 	/* the stamp is a hint (DESIGN, rule 1): what egress looked up is looked up again */
 	peer = wgx_device_route(i->dev, inner.v6 ? AF_INET6 : AF_INET, inner.dst);
 	if (!peer || atomic_load_explicit(&peer->dead, memory_order_relaxed)) {
-		drop(i, WGX_DROP_SEAL_NO_PEER, count_packets(f));
+		drop(i, WGX_DROP_SEAL_NO_PEER, count_packets(w, f));
 		answer_unreachable(w, i, f);
 		return;
 	}
@@ -302,6 +301,8 @@ static void carry_out(struct wgx_worker *w, struct wgx_peer *peer, uint32_t comm
 		flush_staged(w, peer);
 	else if (commands & WGX_SEAL_KEEPALIVE)
 		send_keepalive(w, peer);
+	if (commands & WGX_SEAL_RETRY && wgx_staged_any(peer->staged))
+		wgx_session_want_handshake(&peer->session, w->boot);
 }
 
 /* What a removed peer had staged is lost. Its interface may be gone as well, if it is not in @set. */

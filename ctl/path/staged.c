@@ -90,6 +90,11 @@ bool wgx_staged_take(struct wgx_staged *s, struct wgx_frame *ret)
 	return true;
 }
 
+bool wgx_staged_any(const struct wgx_staged *s)
+{
+	return s && !STAILQ_EMPTY(&s->frames);
+}
+
 unsigned int wgx_staged_drop(struct wgx_staged *s)
 {
 	unsigned int dropped = s ? s->packets : 0;

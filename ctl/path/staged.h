@@ -20,6 +20,8 @@ unsigned int wgx_staged_put(struct wgx_staged **staged, const struct wgx_frame *
 
 /** wgx_staged_take() - the oldest frame; @ret points into it until the next call here. False: none. */
 bool wgx_staged_take(struct wgx_staged *staged, struct wgx_frame *ret);
+/** wgx_staged_any() - is anything kept? */
+bool wgx_staged_any(const struct wgx_staged *staged);
 /** wgx_staged_drop() - forget all; packets dropped */
 unsigned int wgx_staged_drop(struct wgx_staged *staged);
 void wgx_staged_free(struct wgx_staged *staged); /* NULL is legal */

@@ -13,7 +13,7 @@
  * host byte order. It is a hint, never a proof: whoever has CAP_NET_RAW can write one, so its reader
  * checks every field against the frame.
  */
-#define WGX_STAMP_MAGIC 0x7867 /* not a multicast or broadcast address, not any MAC we assign */
+#define WGX_STAMP_MAGIC 0x7866 /* not a multicast or broadcast address, not any MAC we assign */
 #define WGX_STAMP_PARTIAL 0x01 /* csum_start and csum_offset are valid: checksum to be completed */
 #define WGX_STAMP_NO_PEER 0x02 /* egress found no peer: answer with ICMP unreachable */
 #define WGX_STAMP_INGRESS 0x04 /* written by wgx_ingress: gso_size only */
@@ -100,6 +100,8 @@ struct wgx_bpf_config {
 };
 /* ingress: bpf_redirect_peer(), else bpf_redirect(BPF_F_INGRESS) */
 #define WGX_CONFIG_REDIRECT_PEER 0x1
+/* ingress: AF_XDP takes no superframes (before Linux 6.9): they go to the socket, which does */
+#define WGX_CONFIG_GSO_TO_SOCKET 0x2
 _Static_assert(sizeof(struct wgx_bpf_config) == 16, "no padding");
 
 /* path counters of wgx_ingress and wgx_egress: PERCPU_ARRAY `counters`, index -> __u64 */

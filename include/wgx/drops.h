@@ -26,7 +26,6 @@
 	X(SEAL_NO_ENDPOINT, "seal_no_endpoint", "the peer has no endpoint yet")                    \
 	X(SEAL_STAGED_FULL, "seal_staged_full", "128 packets already wait for a handshake")        \
 	X(SEAL_STAGED_EXPIRED, "seal_staged_expired", "no handshake came about: staged packets dropped") \
-	X(SEAL_DOWN, "seal_down", "the interface is down")                                         \
 	X(SEND_ERROR, "send_error", "the UDP socket refused a datagram")                           \
 	X(SEND_TOO_BIG, "send_too_big", "a datagram exceeds what the path takes unfragmented")     \
 	/* open worker */                                                                          \
@@ -38,7 +37,6 @@
 	X(OPEN_INNER_MALFORMED, "open_inner_malformed", "decrypted payload is no IP packet")       \
 	X(OPEN_SOURCE, "open_source", "inner source address is not this peer's")                   \
 	X(OPEN_ECN, "open_ecn", "CE outside on a packet that cannot carry it (RFC 6040)")          \
-	X(OPEN_DOWN, "open_down", "the interface is down")                                         \
 	X(INJECT_ERROR, "inject_error", "wg0 refused a packet (backlog full, or down)")            \
 	X(INJECT_MTU, "inject_mtu", "packet larger than wg0's MTU")                                \
 	/* handshakes */                                                                           \

@@ -53,7 +53,8 @@ def table(data, link, impls):
     for (lk, test, metric), by_impl in data.items():
         if lk != link or metric in SIDE:
             continue
-        row = [f"{title(test)}, {metric}"] + [cell(by_impl.get(i, [])) for i in impls]
+        less = " (less is better)" if metric.endswith("-us") else ""
+        row = [f"{title(test)}, {metric.replace('-', ', ')}{less}"] + [cell(by_impl.get(i, [])) for i in impls]
         if len(impls) == 2:
             row.append(ratio(*(by_impl.get(i, []) for i in impls)))
         cpu = data.get((link, test, "cpu"), {})

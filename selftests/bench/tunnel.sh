@@ -56,7 +56,7 @@ tcp() { # tcp name [iperf3 arguments ...]
 	local name=$1 start
 	shift
 	read -ra start < <(cpu_busy_idle)
-	if ! iperf A 10.7.0.2 "$@" >"$WORK/iperf.err"; then
+	if ! iperf A 10.7.0.2 "$@" >"$WORK/iperf.err" 2>&1; then
 		echo "    $IMPL $name: $(<"$WORK/iperf.err")" >&2
 		return
 	fi
@@ -75,7 +75,7 @@ udp() { # udp name size
 	ping_ok A 10.7.0.2 >"$WORK/ping.log" || return
 	before=$(udp_in)
 	read -ra start < <(cpu_busy_idle)
-	if ! iperf A 10.7.0.2 -u -b 0 -l "$2" >"$WORK/iperf.err"; then
+	if ! iperf A 10.7.0.2 -u -b 0 -l "$2" >"$WORK/iperf.err" 2>&1; then
 		echo "    $IMPL $1: $(<"$WORK/iperf.err")" >&2
 		return
 	fi
@@ -118,7 +118,7 @@ bench_up() {
 			on $h ethtool -K eth0 tso off tx-udp-segmentation off gro on || die 'ethtool'
 		done
 	fi
-	attach_pair "$IMPL" "$IMPL" || die "$IMPL does not attach"
+	attach_pair "$IMPL" "$IMPL" >"$WORK/attach.log" 2>&1 || die "$IMPL does not attach"
 	ping_ok A 10.7.0.2 >"$WORK/ping.log" || die "$IMPL: no ping: $(<"$WORK/ping.log")"
 	iperf_server B
 	spawn B rr "$RR" server 7777

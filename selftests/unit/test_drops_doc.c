@@ -26,18 +26,16 @@ struct doc {
 	size_t n;
 };
 
-static char *read_doc(void)
+static void read_doc(struct doc *doc)
 {
 	FILE *f = fopen(DOC, "r");
-	char *text = NULL;
 	size_t size = 0;
 
 	if (!f)
 		fail_msg("%s cannot be read", DOC);
-	if (getdelim(&text, &size, '\0', f) < 0)
+	if (getdelim(&doc->text, &size, '\0', f) < 0)
 		fail_msg("%s is empty", DOC);
 	fclose(f);
-	return text;
 }
 
 /* The lines of the table of reasons that begin with a label: "| `label` |". */
@@ -47,7 +45,7 @@ static int split(void **state)
 	char *at, *save = NULL;
 
 	doc.n = 0;
-	doc.text = read_doc();
+	read_doc(&doc);
 	at = strstr(doc.text, HEADING);
 	if (!at)
 		fail_msg("%s has no heading '## The reasons'", DOC);
