@@ -11,13 +11,12 @@
 static int cmd_help(int argc, char **argv);
 
 static const struct wgx_command commands[] = {
-	{"attach", wgx_cmd_attach, "DEV [--mode auto|tcx|native|generic]",
+	{"attach", wgx_cmd_attach, "DEV [--mode auto|tcx|native]",
 	 "Accelerate the WireGuard traffic that arrives on an underlay device",
 	 "Modes:\n"
 	 "  auto     the best that the device can do (the default)\n"
 	 "  tcx      tcx ingress, superframes to AF_XDP\n"
-	 "  native   XDP in the driver, one packet a frame\n"
-	 "  generic  XDP in the stack, one packet a frame\n"},
+	 "  native   XDP in the driver, one packet a frame\n"},
 	{"detach", wgx_cmd_detach, "DEV", "Take an attached device back to the plain UDP socket",
 	 NULL},
 	{"show", wgx_cmd_show, "[IFACE] [--json]",

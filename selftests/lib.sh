@@ -330,21 +330,14 @@ wgx_counter() {
 	wgx_json "$1" "[.interfaces[] | select(.name == \"$2\") | .counters.$3][0] // 0"
 }
 
-# wgx_drop A wg0 label
-wgx_drop() {
-	wgx_json "$1" "[.interfaces[] | select(.name == \"$2\") | .drops.$3][0] // 0"
-}
-
-# wgx_drops A wg0: all of them, one "label count" a line
+# wgx_drops A wg0: what was dropped, one "label count" a line; handshakes are counted for the daemon
 wgx_drops() {
-	wgx_json "$1" ".interfaces[] | select(.name == \"$2\") | .drops | to_entries[]
-		| select(.value > 0) | \"\(.key) \(.value)\""
+	wgx_json "$1" "[(.interfaces[] | select(.name == \"$2\") | .drops), .drops | to_entries[]]
+		| group_by(.key)[] | \"\(.[0].key) \(map(.value) | add)\" | select(endswith(\" 0\") | not)"
 }
 
-# wgx_mode A eth0: how the device is attached; wgx_mode_in A wg0, wgx_mode_out A wg0
+# wgx_mode A eth0: how the device is attached
 wgx_mode() { wgx_json "$1" "[.attached[] | select(.device == \"$2\") | .mode][0] // \"none\""; }
-wgx_mode_in() { wgx_json "$1" ".interfaces[] | select(.name == \"$2\") | .mode_in"; }
-wgx_mode_out() { wgx_json "$1" ".interfaces[] | select(.name == \"$2\") | .mode_out"; }
 
 # ---- tunnels ----
 

@@ -180,12 +180,12 @@ run_builds() {
 
 run_units() {
 	local list
-	unit_suite unit "$BUILD" 300
+	unit_suite unit "$BUILD" 120
 	if any_wanted asan/; then
 		mapfile -t list < <(targets build-address-undefined test_)
 		always build/asan 900 make -j"$JOBS" CC=gcc SAN=address,undefined \
 			BUILD=build-address-undefined "${list[@]}" &&
-			unit_suite asan build-address-undefined 600 env \
+			unit_suite asan build-address-undefined 300 env \
 				UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 	fi
 	if any_wanted tsan/; then
@@ -193,13 +193,13 @@ run_units() {
 		# TSan's memory map fails under the kernel's full address randomization.
 		[ ${#list[@]} -eq 0 ] || {
 			always build/tsan 900 make -j"$JOBS" CC=gcc SAN=thread BUILD=build-thread "${list[@]}" &&
-				unit_suite tsan build-thread 600 setarch -R env TSAN_OPTIONS=halt_on_error=1
+				unit_suite tsan build-thread 300 setarch -R env TSAN_OPTIONS=halt_on_error=1
 		}
 	fi
 	if any_wanted nomb/; then
 		mapfile -t list < <(targets build-nomb test_)
 		always build/nomb 900 make -j"$JOBS" CC=gcc SAN= IPSEC_MB=0 BUILD=build-nomb \
-			build-nomb/wgx "${list[@]}" && unit_suite nomb build-nomb 300
+			build-nomb/wgx "${list[@]}" && unit_suite nomb build-nomb 120
 	fi
 }
 

@@ -9,7 +9,7 @@
 
 enum { OPTION_MODE = WGX_OPTION_LONG };
 
-static const char *const modes[] = {"auto", "tcx", "native", "generic"};
+static const char *const modes[] = {"auto", "tcx", "native"};
 
 static bool mode_known(const char *mode)
 {
@@ -43,8 +43,7 @@ static int parse_attach(int argc, char **argv, const char **ret_mode)
 		if (c != OPTION_MODE)
 			return wgx_option_error("attach", c, argv);
 		if (!mode_known(optarg))
-			return wgx_usage_error("attach",
-					       "mode '%s' is none of auto, tcx, native, generic",
+			return wgx_usage_error("attach", "mode '%s' is none of auto, tcx, native",
 					       optarg);
 		*ret_mode = optarg;
 	}

@@ -262,7 +262,8 @@ void wgx_show_print(const struct wgx_text *t, const json_t *answer, int64_t now)
 	}
 	if (any_count(json_object_get(answer, "drops"))) {
 		fputs(gap, t->out);
-		heading(t, WGX_GREEN_BOLD, WGX_GREEN, "dropped before", "it was known for which interface");
+		heading(t, WGX_GREEN_BOLD, WGX_GREEN, "dropped before",
+			"it was known for which interface");
 		print_counts(t, "drops", json_object_get(answer, "drops"));
 	}
 }

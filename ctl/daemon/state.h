@@ -105,6 +105,8 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, const
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
 /** wgx_attached_free() - detach one; the device may be gone already */
 void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_collector_lost() - somebody deleted its device: another takes its place */
+void wgx_collector_lost(struct wgx_daemon *d);
 const char *wgx_attached_mode(const struct wgx_attached *a);
 /** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
 int wgx_ingress_ready(struct wgx_daemon *d);

@@ -59,6 +59,7 @@ void wgx_steer_free(struct wgx_steer_prog *p);
 enum wgx_ingress_mode {
 	WGX_INGRESS_TC, /* tcx or clsact, to the collector */
 	WGX_INGRESS_XDP_NATIVE, /* in the driver, to the device's own sockets */
+	/* likewise, in the stack; no mode of `wgx attach`: see docs/architecture.md, "Why so" */
 	WGX_INGRESS_XDP_GENERIC,
 };
 

@@ -80,7 +80,7 @@ static int open_socket(int family, uint16_t port, uint32_t fwmark)
 
 static int bound_port(int fd, uint16_t *ret)
 {
-	struct sockaddr_in6 a;
+	struct sockaddr_in6 a = {0};
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len))

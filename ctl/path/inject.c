@@ -71,7 +71,7 @@ void wgx_inject(int fd, struct wgx_gso *gso, unsigned int n, uint32_t mtu,
 			ret->refused += which[at++]->packets;
 			continue;
 		}
-		for (int i = 0; i < done; i++, at++) {
+		for (int i = 0; i < done && at < m; i++, at++) {
 			ret->sent_packets++;
 			ret->sent_segments += which[at]->packets;
 		}

@@ -89,7 +89,8 @@ static size_t seal_packet(struct sealer *s, const struct wgx_keypair *kp, uint64
 static void stage(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
 		  const struct wgx_frame *f)
 {
-	unsigned int packets = count_packets(w, f), lost = wgx_staged_put(&peer->staged, f, packets);
+	unsigned int packets = count_packets(w, f),
+		     lost = wgx_staged_put(&peer->staged, f, packets);
 
 	wgx_count(&i->seal.staged_packets, packets);
 	if (lost)

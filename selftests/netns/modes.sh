@@ -23,7 +23,7 @@ check_equal 'nothing attached: mode' "$(wgx_mode B eth0)" none
 carries 'socket'
 check_equal 'socket: nothing came through AF_XDP' "$(opened_xsk)" 0
 
-for mode in tcx native generic auto; do
+for mode in tcx native auto; do
 	check "$mode: attach" attach_pair wgx wgx $mode || continue
 	shown=$mode
 	[ $mode != auto ] || shown=tcx

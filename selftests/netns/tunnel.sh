@@ -23,4 +23,12 @@ for outer in 4 6; do
 		traffic_end "$label"
 	done
 done
+# The key is in the handshake: with another one there is none.
+check 'different preshared keys: set up' tunnel_pair "$IMPL" "$IMPL" 4 yes || finish
+(umask 077 && wg genpsk >"$WORK/psk")
+wg_peer B wg0 A wg0 preshared-key "$WORK/psk"
+check 'different preshared keys: no answer' not on A ping -q -c 3 -i 0.2 -w 2 10.7.0.2
+check_equal 'different preshared keys: no handshake' "$(on A wg show wg0 latest-handshakes | cut -f2)" 0
+wg_peer A wg0 B wg0 preshared-key "$WORK/psk"
+check 'the same again: ping' ping_ok A 10.7.0.2
 finish

@@ -36,7 +36,7 @@ static void test_usage(void **state)
 		{"wgx attach eth0 --mode",
 		 "wgx attach: option '--mode' needs a value (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --mode fast", "wgx attach: mode 'fast' is none of auto, tcx, "
-						"native, generic (see 'wgx help attach')\n"},
+						"native (see 'wgx help attach')\n"},
 		{"wgx attach eth0 eth1", "wgx attach: one device at a time: unexpected 'eth1' (see "
 					 "'wgx help attach')\n"},
 		{"wgx attach eth%d",
@@ -63,7 +63,7 @@ static void test_usage(void **state)
 
 static void test_help(void **state)
 {
-	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native|generic]\n";
+	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native]\n";
 
 	run("wgx --version");
 	assert_output("wgx " WGX_VERSION "\n");

@@ -208,7 +208,8 @@ static void test_bpf_map(void **state)
 
 	assert_int_equal(wgx_credit_open(&v, -1), -EBADF);
 	wgx_credit_close(&v); /* of one that never opened */
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "credit", sizeof(key), sizeof(value), ENTRIES, &opts);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "credit", sizeof(key), sizeof(value), ENTRIES,
+			    &opts);
 	if (fd == -EPERM || (fd < 0 && errno == EPERM))
 		skip();
 	assert_true(fd >= 0);
@@ -232,10 +233,10 @@ static void test_bpf_map(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_view(test_in_order),    with_view(test_late),
-		with_view(test_lost_before), with_view(test_forged),
-		with_view(test_wraparound),  with_view(test_bucket_bounds),
-		with_view(test_heal),	     with_view(test_heal_leaves_busy),
+		with_view(test_in_order),	with_view(test_late),
+		with_view(test_lost_before),	with_view(test_forged),
+		with_view(test_wraparound),	with_view(test_bucket_bounds),
+		with_view(test_heal),		with_view(test_heal_leaves_busy),
 		cmocka_unit_test(test_bpf_map),
 	};
 

@@ -184,8 +184,8 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_queue(test_order),	 with_queue(test_too_long),    with_queue(test_bounds),
-		with_queue(test_wakes),	 with_queue(test_index_wraps), with_queue(test_threads),
+		with_queue(test_order), with_queue(test_too_long),    with_queue(test_bounds),
+		with_queue(test_wakes), with_queue(test_index_wraps), with_queue(test_threads),
 	};
 
 	return cmocka_run_group_tests_name("hsqueue", tests, NULL, NULL);

@@ -106,8 +106,8 @@ static void make_tcp(uint8_t *p, uint32_t seq, uint16_t id, size_t payload)
 		p[40 + i] = (uint8_t)(seq + i);
 	check = wgx_csum_ip4(p, sizeof(ip));
 	memcpy(p + 10, &check, sizeof(check));
-	check = wgx_csum_fold(wgx_csum_add(
-		wgx_csum_pseudo4(p + 12, IPPROTO_TCP, (uint32_t)l4), p + 20, l4));
+	check = wgx_csum_fold(
+		wgx_csum_add(wgx_csum_pseudo4(p + 12, IPPROTO_TCP, (uint32_t)l4), p + 20, l4));
 	memcpy(p + 36, &check, sizeof(check));
 }
 
@@ -286,8 +286,8 @@ static void test_open_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_env(test_in_order), with_env(test_too_big), with_env(test_largest),
-		with_env(test_gso),	 with_env(test_down),	 with_env(test_gone),
+		with_env(test_in_order),   with_env(test_too_big), with_env(test_largest),
+		with_env(test_gso),	   with_env(test_down),	   with_env(test_gone),
 		with_env(test_open_fails),
 	};
 

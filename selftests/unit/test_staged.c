@@ -185,12 +185,9 @@ static void test_drop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_superframe),
-		cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_bound_of_superframes),
-		cmocka_unit_test(test_taken),
-		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_in_order), cmocka_unit_test(test_superframe),
+		cmocka_unit_test(test_bound),	 cmocka_unit_test(test_bound_of_superframes),
+		cmocka_unit_test(test_taken),	 cmocka_unit_test(test_drop),
 	};
 
 	return cmocka_run_group_tests_name("staged", tests, NULL, NULL);
