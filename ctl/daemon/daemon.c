@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "daemon/privileges.h"
 #include "daemon/state.h"
 #include "net/bpffs.h"
+
+#define PREDECESSOR_TRIES 100 /* of 50 ms */
 
 int wgx_control_path(char *path, size_t size)
 {
@@ -127,9 +130,16 @@ static int step_epoll(struct wgx_daemon *d)
 	return d->epoll_fd < 0 ? -errno : 0;
 }
 
+/* One that was killed has its locks until the kernel has taken it apart, rings and programs and all. */
 static int step_netns(struct wgx_daemon *d)
 {
-	return wgx_netns_open(WGX_RUN_DIR, &d->ns);
+	int err = wgx_netns_open(WGX_RUN_DIR, &d->ns);
+
+	for (int tries = 0; err == -EBUSY && tries < PREDECESSOR_TRIES; tries++) {
+		poll(NULL, 0, 50);
+		err = wgx_netns_open(WGX_RUN_DIR, &d->ns);
+	}
+	return err;
 }
 
 static int step_features(struct wgx_daemon *d)

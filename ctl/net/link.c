@@ -206,6 +206,12 @@ static void delete_by_name(const char *name)
 
 /* ---- the pair ---- */
 
+/*
+ * IPv6 does not see a device of less than 1280 bytes. A router's would else join the groups of routers before its
+ * flags say that it knows no multicast, and report so (MLD) whenever it goes up.
+ */
+#define BIRTH_MTU 1000
+
 /* As the kernel's dev_valid_name(), and no '%', which would ask for a number. */
 static int check_name(const char *name)
 {
@@ -269,7 +275,7 @@ static int create_pair(const struct pair *p)
 	struct nl_msg *msg = link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi);
 	int err = -ENOMEM;
 
-	if (msg && !put_end(msg, p->name, near_mac, p->mtu, p->n_queues) && !put_far_end(msg, p))
+	if (msg && !put_end(msg, p->name, near_mac, BIRTH_MTU, p->n_queues) && !put_far_end(msg, p))
 		err = wgx_nl_call_once(msg, NULL, NULL);
 	nlmsg_free(msg);
 	return err;
@@ -421,6 +427,12 @@ static int find_or_create(struct wgx_netns *ns, const struct pair *p,
 	if (err)
 		return err;
 	err = wgx_link_query(p->name, ret_info);
+	if (!err)
+		err = change_flags(ret_info->ifindex, IFF_NOARP, IFF_NOARP | IFF_MULTICAST);
+	if (!err)
+		err = set_u32(ret_info->ifindex, IFLA_MTU, p->mtu);
+	if (!err)
+		err = wgx_link_query(p->name, ret_info);
 	if (err)
 		delete_by_name(p->name);
 	return err;
