@@ -30,7 +30,8 @@ enum wgx_seal_command {
 	WGX_SEAL_FLUSH = 1, /* send staged packets; none there: an empty keepalive */
 	WGX_SEAL_KEEPALIVE = 2, /* send an empty data packet */
 	WGX_SEAL_DROP = 4, /* drop staged packets */
-	WGX_SEAL_RETRY = 8, /* what keeps staged packets back may have changed: ask for a handshake */
+	WGX_SEAL_RETRY =
+		8, /* what keeps staged packets back may have changed: ask for a handshake */
 };
 
 /**

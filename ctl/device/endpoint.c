@@ -236,6 +236,6 @@ void wgx_endpoint_from(const struct wgx_endpoint *e, struct wgx_from *ret)
 
 bool wgx_endpoint_unscoped(const struct wgx_endpoint *e)
 {
-	return e->addr.sa.sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_LINKLOCAL(&e->addr.v6.sin6_addr) && !e->addr.v6.sin6_scope_id;
+	return e->addr.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&e->addr.v6.sin6_addr) &&
+	       !e->addr.v6.sin6_scope_id;
 }
