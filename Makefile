@@ -145,10 +145,10 @@ bench:
 	@selftests/bench/tunnel.sh
 
 format:
-	clang-format -i $(ALL_C)
+	$(Q)clang-format -i $(ALL_C)
 
 format-check:
-	clang-format --dry-run -Werror $(ALL_C)
+	$(Q)clang-format --dry-run -Werror $(ALL_C)
 
 # Generated headers are not looked at.
 lint: format-check $(SKEL)
