@@ -116,6 +116,35 @@ static uint64_t xsk_lost(const struct wgx_xsk *x)
 	return stats.rx_dropped + stats.rx_ring_full;
 }
 
+/* What the kernel loses between the two ends of the pair, where no program and no socket sees it. */
+struct pair_drops {
+	const struct wgx_link *link;
+	uint64_t towards_far, towards_wg;
+};
+
+static int query_far_end(void *arg)
+{
+	struct pair_drops *p = arg;
+	struct wgx_link_info info;
+	int err = wgx_link_query_index(p->link->far_ifindex, &info);
+
+	if (!err)
+		p->towards_wg = info.tx_dropped;
+	return err;
+}
+
+static struct pair_drops pair_drops(const struct wgx_served *s)
+{
+	struct pair_drops p = {.link = &s->link};
+	struct wgx_link_info info;
+
+	(void)wgx_netns_call(s->daemon->ns, query_far_end, &p);
+	/* a wg0 that moved to another namespace is asked there, with ip -s link */
+	if (!wgx_link_query(s->link.name, &info) && info.link == s->link.far_ifindex)
+		p.towards_far = info.tx_dropped;
+	return p;
+}
+
 static uint64_t interface_drops(const struct wgx_served *s, uint32_t reason)
 {
 	uint64_t n = load(&s->path.seal.drops[reason]) + load(&s->path.open.drops[reason]) +
@@ -146,10 +175,13 @@ static uint64_t shared_drops(struct wgx_daemon *d, uint32_t reason)
 
 static json_t *interface_drops_json(const struct wgx_served *s)
 {
+	const struct pair_drops pair = pair_drops(s);
 	json_t *o = json_object();
 
 	for (uint32_t i = 0; i < WGX_DROP_COUNT; i++)
 		json_object_set_new(o, drop_labels[i], integer(interface_drops(s, i)));
+	json_object_set_new(o, drop_labels[WGX_DROP_EGRESS_BACKLOG], integer(pair.towards_far));
+	json_object_set_new(o, drop_labels[WGX_DROP_INJECT_BACKLOG], integer(pair.towards_wg));
 	return o;
 }
 

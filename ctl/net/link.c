@@ -40,6 +40,15 @@ static void parse_kind(struct nlattr *linkinfo, struct wgx_link_info *ret)
 	nla_strlcpy(ret->kind, tb[IFLA_INFO_KIND], sizeof(ret->kind));
 }
 
+static uint64_t get_tx_dropped(struct nlattr *attr)
+{
+	struct rtnl_link_stats64 stats = {0};
+
+	if (attr)
+		nla_memcpy(&stats, attr, sizeof(stats));
+	return stats.tx_dropped;
+}
+
 static uint32_t get_u32(struct nlattr *attr, uint32_t otherwise)
 {
 	return attr ? nla_get_u32(attr) : otherwise;
@@ -61,6 +70,7 @@ static int parse_info(void *arg, const struct nlmsghdr *nlh)
 		.flags = ifi->ifi_flags,
 		.type = ifi->ifi_type,
 		.mtu = get_u32(tb[IFLA_MTU], 0),
+		.tx_dropped = get_tx_dropped(tb[IFLA_STATS64]),
 		.link = (int)get_u32(tb[IFLA_LINK], 0),
 		.link_nsid = (int)get_u32(tb[IFLA_LINK_NETNSID], (uint32_t)-1),
 		.master = (int)get_u32(tb[IFLA_MASTER], 0),

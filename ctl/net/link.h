@@ -85,6 +85,7 @@ struct wgx_link_info {
 	uint32_t flags; /* IFF_UP, IFF_LOWER_UP, IFF_NOARP, … */
 	uint16_t type; /* ARPHRD_* */
 	uint32_t n_rx_queues;
+	uint64_t tx_dropped; /* of a veth: frames that the other end's backlog did not take */
 	uint8_t mac[6]; /* of Ethernet devices */
 };
 

@@ -12,8 +12,11 @@
 #include "device/rcu.h"
 #include "path/counters.h"
 
-/* Rounds without work before sleeping. Measured by the prototype: 1000, giving way each 64, brings the
- * round trip from 60 to 21 us and costs no throughput where both ends share two cores. */
+/*
+ * Rounds without work before sleeping, and after how many of them the processor is offered to others. Measured
+ * with both ends on two busy cores, request/response p50 of three runs each: giving way each 8 rounds 29 to 48 us,
+ * each 64 rounds 84 to 485 us; throughput the same.
+ */
 #define SPIN_ROUNDS 1000
 #define YIELD_ROUNDS 8
 

@@ -13,6 +13,7 @@
 	/* BPF, wgx_egress on wg0 */                                                               \
 	X(EGRESS_MALFORMED, "egress_malformed", "frame on wg0 is no valid IPv4 or IPv6 packet")    \
 	X(EGRESS_CREDIT, "egress_credit", "seal ring over its credit: local congestion")           \
+	X(EGRESS_BACKLOG, "egress_backlog", "the far end's receive backlog was full")              \
 	X(EGRESS_NO_PEER, "egress_no_peer", "destination is in no peer's allowed IPs")             \
 	/* BPF, wgx_ingress on the underlay */                                                     \
 	X(INGRESS_MALFORMED, "ingress_malformed", "UDP length does not fit a data message")        \
@@ -37,7 +38,8 @@
 	X(OPEN_INNER_MALFORMED, "open_inner_malformed", "decrypted payload is no IP packet")       \
 	X(OPEN_SOURCE, "open_source", "inner source address is not this peer's")                   \
 	X(OPEN_ECN, "open_ecn", "CE outside on a packet that cannot carry it (RFC 6040)")          \
-	X(INJECT_ERROR, "inject_error", "wg0 refused a packet (backlog full, or down)")            \
+	X(INJECT_ERROR, "inject_error", "wg0 refused a packet: it is down, say")                   \
+	X(INJECT_BACKLOG, "inject_backlog", "wg0's receive backlog was full")                      \
 	X(INJECT_MTU, "inject_mtu", "packet larger than wg0's MTU")                                \
 	/* handshakes */                                                                           \
 	X(HANDSHAKE_QUEUE, "handshake_queue", "handshake queue full")                              \
