@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Every way in works and says its name: tcx, native XDP, generic XDP, and the socket alone.
+# Every way in works and says its name: tcx, native XDP, and the socket alone.
 #
 #	A wg0 10.7.0.1, fd07::1 -- eth0 ==== eth0 -- wg0 10.7.0.2, fd07::2 B
 . "$(dirname "$0")/../lib.sh"
