@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What this kernel can do, tried at run time (DESIGN of modes: see docs). */
+/* What this kernel can do, tried at run time (docs/architecture.md, "Modes and fall-backs"). */
 #ifndef WGX_NET_FEATURES_H
 #define WGX_NET_FEATURES_H
 

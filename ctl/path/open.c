@@ -224,7 +224,7 @@ static void open_handshake(struct wgx_worker *w, struct origin *org, const uint8
 		drop(org->iface, WGX_DROP_HANDSHAKE_QUEUE);
 }
 
-/* One message, of any type: GRO makes superframes of whatever one flow sent (DESIGN, rule 3). */
+/* One message, of any type: GRO makes superframes of whatever one flow sent (architecture, rule 3). */
 static void open_message(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len)
 {
 	struct opener *o = w->state;

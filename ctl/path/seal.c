@@ -181,7 +181,7 @@ static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_fra
 		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
 		return;
 	}
-	/* the stamp is a hint (DESIGN, rule 1): what egress looked up is looked up again */
+	/* the stamp is a hint (architecture, rule 1): what egress looked up is looked up again */
 	peer = wgx_device_route(i->dev, inner.v6 ? AF_INET6 : AF_INET, inner.dst);
 	if (!peer || atomic_load_explicit(&peer->dead, memory_order_relaxed)) {
 		drop(i, WGX_DROP_SEAL_NO_PEER, count_packets(w, f));

@@ -113,7 +113,7 @@ static void test_coalesced(void **state)
 }
 
 /*
- * Types 1, 4, 4, 1, 4 and 2 in one superframe, as GRO makes them (DESIGN, rule 3); all of 148 bytes but
+ * Types 1, 4, 4, 1, 4 and 2 in one superframe, as GRO makes them (architecture, rule 3); all of 148 bytes but
  * the last.
  */
 static void test_mixed_types(void **state)

@@ -308,7 +308,7 @@ static void test_mtu_65535(void **state)
 	close(fd);
 }
 
-/* Frames that did not pass wgx_egress (DESIGN, rule 1) */
+/* Frames that did not pass wgx_egress (architecture, rule 1) */
 static void test_unstamped(void **state)
 {
 	uint8_t frame[200] = {0}, payload[50];
@@ -445,7 +445,7 @@ static void test_collector(void **state)
 	assert_int_equal(atomic_load(&d->b.peer->rx_packets), 30 * 60);
 }
 
-/* Some messages of a superframe are bad: the others arrive (DESIGN, rule 3). */
+/* Some messages of a superframe are bad: the others arrive (architecture, rule 3). */
 static void test_collector_mixed(void **state)
 {
 	static uint8_t packets[40][1040], frame[65536];

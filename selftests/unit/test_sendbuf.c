@@ -268,7 +268,7 @@ static void test_tos(void **state)
 	wgx_bind_close(there);
 }
 
-/* Longer than the path takes: singly, and the kernel makes fragments (DESIGN, rule 7; P-DT-8). */
+/* Longer than the path takes: singly, and the kernel makes fragments (architecture, rule 7; P-DT-8). */
 static void test_over_path_mtu(void **state)
 {
 	struct env *e = *state;
