@@ -33,21 +33,6 @@ enum ready {
 	READY_DEAD, /* nothing */
 };
 
-static int lock_path(char *path, size_t size)
-{
-	static const char ending[] = ".lock";
-	char *dot;
-	int err = wgx_control_path(path, size);
-
-	if (err < 0)
-		return err;
-	dot = strrchr(path, '.');
-	if (!dot || dot + sizeof(ending) > path + size)
-		return -ENAMETOOLONG;
-	memcpy(dot, ending, sizeof(ending));
-	return 0;
-}
-
 static int make_parent(char *path)
 {
 	char *slash = strrchr(path, '/');
@@ -67,7 +52,7 @@ int wgx_start_lock(void)
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(".lock")];
 	int fd, err;
 
-	err = lock_path(path, sizeof(path));
+	err = wgx_start_lock_path(path, sizeof(path));
 	if (!err)
 		err = make_parent(path);
 	if (err)

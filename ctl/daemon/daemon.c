@@ -239,9 +239,8 @@ static bool may_end(void)
 	char path[128];
 	int fd;
 
-	if (wgx_control_path(path, sizeof(path)))
+	if (wgx_start_lock_path(path, sizeof(path)))
 		return true;
-	memcpy(path + strlen(path) - strlen("sock"), "lock", strlen("lock"));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return true;

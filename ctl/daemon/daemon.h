@@ -12,6 +12,12 @@
 int wgx_control_path(char *path, size_t size);
 
 /**
+ * wgx_start_lock_path() - beside the control socket: the file that is locked while a daemon is looked for, started,
+ * or about to end. 0, -ENAMETOOLONG, or another negative errno.
+ */
+int wgx_start_lock_path(char *path, size_t size);
+
+/**
  * wgx_daemon_run() - be the daemon, beginning with the interface @name, until the last one is gone
  * @ready_fd: when @name answers on its UAPI socket, one byte 0 is written there and it is closed; when
  *	it cannot be made, the error text is written instead. -1: errors go to the log.

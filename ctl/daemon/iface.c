@@ -25,14 +25,9 @@
 
 /* ---- what the model asks for: struct wgx_device_ops ---- */
 
-static struct wgx_served *served_of(struct wgx_device *dev)
-{
-	return dev->env;
-}
-
 static int op_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port)
 {
-	struct wgx_served *s = served_of(dev);
+	struct wgx_served *s = wgx_served_of(dev);
 	struct wgx_bind *old = s->path.bind, *new;
 	int err;
 
@@ -61,7 +56,7 @@ static int op_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uin
 static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, const void *msg,
 			      size_t len)
 {
-	const struct wgx_bind *b = wgx_read(served_of(dev)->path.bind);
+	const struct wgx_bind *b = wgx_read(wgx_served_of(dev)->path.bind);
 	struct iovec iov = {.iov_base = (void *)msg, .iov_len = len};
 	struct wgx_endpoint to;
 	int err;
@@ -85,7 +80,7 @@ static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, con
 static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to, const void *msg,
 			  size_t len)
 {
-	const struct wgx_bind *b = wgx_read(served_of(dev)->path.bind);
+	const struct wgx_bind *b = wgx_read(wgx_served_of(dev)->path.bind);
 	struct iovec iov = {.iov_base = (void *)msg, .iov_len = len};
 
 	if (b)
@@ -94,12 +89,12 @@ static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to,
 
 static void op_seal_command(struct wgx_device *dev, struct wgx_peer *peer, uint32_t commands)
 {
-	wgx_seal_command(&served_of(dev)->daemon->sealer, peer, commands);
+	wgx_seal_command(&wgx_served_of(dev)->daemon->sealer, peer, commands);
 }
 
 static void op_wake(struct wgx_device *dev, struct wgx_peer *peer)
 {
-	wgx_protocol_wake(&served_of(dev)->daemon->protocol, peer);
+	wgx_protocol_wake(&wgx_served_of(dev)->daemon->protocol, peer);
 }
 
 static const struct wgx_device_ops device_ops = {

@@ -10,11 +10,6 @@
 #include "daemon/log.h"
 #include "daemon/state.h"
 
-static struct wgx_served *served_of(struct wgx_device *dev)
-{
-	return dev->env;
-}
-
 static void put(int fd, const void *key, const void *value, const char *what)
 {
 	static _Atomic bool warned; /* the control thread and the protocol thread mirror */
@@ -45,7 +40,7 @@ static void set_prefix(int fd, const void *key, const struct wgx_peer *peer, con
 void wgx_mirror_prefix(struct wgx_device *dev, const struct wgx_prefix *prefix,
 		       const struct wgx_peer *peer)
 {
-	const struct wgx_egress_maps *maps = wgx_egress_maps(served_of(dev)->egress);
+	const struct wgx_egress_maps *maps = wgx_egress_maps(wgx_served_of(dev)->egress);
 	struct wgx_lpm4 key4 = {.prefixlen = prefix->cidr};
 	struct wgx_lpm6 key6 = {.prefixlen = prefix->cidr};
 
@@ -77,7 +72,7 @@ static void describe(const struct wgx_peer *peer, struct wgx_bpf_peer *ret)
 
 void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool gone)
 {
-	struct wgx_served *s = served_of(dev);
+	struct wgx_served *s = wgx_served_of(dev);
 	const struct wgx_egress_maps *maps = wgx_egress_maps(s->egress);
 	struct wgx_bpf_peer value;
 
@@ -95,7 +90,7 @@ void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool g
 
 void wgx_mirror_receiver(struct wgx_device *dev, uint32_t index, const struct wgx_peer *peer)
 {
-	struct wgx_daemon *d = served_of(dev)->daemon;
+	struct wgx_daemon *d = wgx_served_of(dev)->daemon;
 	struct wgx_receiver value = {.iface = dev->id};
 
 	if (!d->ingress)

@@ -240,22 +240,14 @@ static unsigned int run_handshakes(struct wgx_protocol *p)
 
 /* ---- suspend ---- */
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t suspended_ns(void)
 {
 	uint64_t before, boot, after;
 
 	do { /* anew where we were not running in between: that is no suspend */
-		before = clock_ns(CLOCK_MONOTONIC);
-		boot = clock_ns(CLOCK_BOOTTIME);
-		after = clock_ns(CLOCK_MONOTONIC);
+		before = wgx_clock_ns(CLOCK_MONOTONIC);
+		boot = wgx_clock_ns(CLOCK_BOOTTIME);
+		after = wgx_clock_ns(CLOCK_MONOTONIC);
 	} while (after - before > SUSPEND_NS / 2);
 	return boot > before ? boot - before : 0;
 }

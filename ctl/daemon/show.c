@@ -222,15 +222,6 @@ static const char *mode_wg(const struct wgx_served *s)
 	return text;
 }
 
-static const char *aead_name(void)
-{
-	struct wgx_aead *a = wgx_aead_create();
-	const char *name = a ? a->backend->name : "none";
-
-	wgx_aead_destroy(a);
-	return name;
-}
-
 /* ---- all of it ---- */
 
 static json_t *interface_json(struct wgx_served *s)
@@ -242,7 +233,7 @@ static json_t *interface_json(struct wgx_served *s)
 	json_object_set_new(o, "name", json_string(s->link.name));
 	json_object_set_new(o, "ifindex", integer((uint64_t)s->link.ifindex));
 	json_object_set_new(o, "mtu", integer(atomic_load(&dev->mtu)));
-	json_object_set_new(o, "aead", json_string(aead_name()));
+	json_object_set_new(o, "aead", json_string(wgx_aead_name()));
 	json_object_set_new(o, "mode", json_string(mode_wg(s)));
 	json_object_set_new(o, "mode_in", json_string(mode_in(s->daemon)));
 	json_object_set_new(o, "mode_out",

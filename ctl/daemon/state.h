@@ -38,6 +38,12 @@ struct wgx_served {
 	bool doomed; /* to be deleted at the end of this turn of the loop */
 };
 
+/** wgx_served_of() - the interface whose model @dev is */
+static inline struct wgx_served *wgx_served_of(const struct wgx_device *dev)
+{
+	return dev->env;
+}
+
 /** struct wgx_attached - one accelerated device */
 struct wgx_attached {
 	struct cds_list_head all; /* wgx_daemon.attached */

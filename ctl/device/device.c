@@ -11,7 +11,7 @@
 
 #define BUCKETS 1024 /* of by_key, to begin with */
 
-static uint64_t clock_ns(clockid_t id)
+uint64_t wgx_clock_ns(clockid_t id)
 {
 	struct timespec ts;
 
@@ -21,7 +21,8 @@ static uint64_t clock_ns(clockid_t id)
 
 struct wgx_now wgx_now(void)
 {
-	return (struct wgx_now){.boot = clock_ns(CLOCK_BOOTTIME), .real = clock_ns(CLOCK_REALTIME)};
+	return (struct wgx_now){.boot = wgx_clock_ns(CLOCK_BOOTTIME),
+				.real = wgx_clock_ns(CLOCK_REALTIME)};
 }
 
 /* ---- peer ids: a binary heap of those given back, and then next_id ---- */

@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <urcu/list.h>
 #include "device/endpoint.h"
 #include "device/index.h"
@@ -114,6 +115,8 @@ struct wgx_device {
 	_Atomic uint32_t refs; /* its own, and one for each peer that is not freed yet */
 };
 
+/** wgx_clock_ns() - one clock, in ns */
+uint64_t wgx_clock_ns(clockid_t id);
 /** wgx_now() - both clocks */
 struct wgx_now wgx_now(void);
 

@@ -79,18 +79,28 @@ static const struct wgx_aead_backend *find_backend(const char *name)
 	return NULL;
 }
 
-struct wgx_aead *wgx_aead_create(void)
+static const struct wgx_aead_backend *choose(void)
 {
 	const char *name = getenv("WGX_AEAD");
-	const struct wgx_aead_backend *backend;
 
-	if (name && *name) {
-		backend = find_backend(name);
-	} else {
-		pthread_once(&trial_once, run_trial);
-		backend = trial_winner;
-	}
+	if (name && *name)
+		return find_backend(name);
+	pthread_once(&trial_once, run_trial);
+	return trial_winner;
+}
+
+struct wgx_aead *wgx_aead_create(void)
+{
+	const struct wgx_aead_backend *backend = choose();
+
 	return backend ? backend->create() : NULL;
+}
+
+const char *wgx_aead_name(void)
+{
+	const struct wgx_aead_backend *backend = choose();
+
+	return backend ? backend->name : "none";
 }
 
 void wgx_aead_destroy(struct wgx_aead *a)

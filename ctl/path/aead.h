@@ -38,6 +38,8 @@ extern const struct wgx_aead_backend wgx_aead_ipsec_mb;
  */
 struct wgx_aead *wgx_aead_create(void);
 void wgx_aead_destroy(struct wgx_aead *a);
+/** wgx_aead_name() - of the backend that wgx_aead_create() takes; "none" */
+const char *wgx_aead_name(void);
 
 /**
  * wgx_aead_seal() - encrypt @len bytes from @src to @dst, and write the 16-byte tag after them

@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
-#include "device/rcu.h"
+#include "device/device.h"
 #include "path/counters.h"
 
 /*
@@ -19,14 +19,6 @@
  */
 #define SPIN_ROUNDS 1000
 #define YIELD_ROUNDS 8
-
-static uint64_t boot_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void relax(void)
 {
@@ -71,7 +63,7 @@ static unsigned int serve_round(struct wgx_worker *w)
 	const struct wgx_portset *set = wgx_read(w->set);
 	unsigned int work = 0;
 
-	w->boot = boot_now();
+	w->boot = wgx_clock_ns(CLOCK_BOOTTIME);
 	for (unsigned int i = 0; i < set->n_ports; i++)
 		work += w->ops->serve(w, &set->ports[i]);
 	work += w->ops->between(w, set);
