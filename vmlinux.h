@@ -37,17 +37,29 @@ typedef _Bool bool;
 /* constants that the kernel has as macros: in no BTF */
 #define ETH_HLEN 14
 #define ETH_P_IP 0x0800
+#define ETH_P_8021Q 0x8100
 #define ETH_P_IPV6 0x86dd
+#define ETH_P_8021AD 0x88a8
+#define ETH_P_QINQ1 0x9100
+#define IPPROTO_FRAGMENT 44 /* in6.h has them as macros */
+#define IPPROTO_ICMPV6 58
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1fff
 #define CHECKSUM_PARTIAL 3
+#define PACKET_OUTGOING 4
 #define TC_ACT_UNSPEC (-1) /* of tcx: TCX_NEXT */
 #define TC_ACT_OK 0
 #define TC_ACT_SHOT 2
 #define TC_ACT_REDIRECT 7
 
 enum {
+	IPPROTO_ICMP = 1,
+	IPPROTO_IGMP = 2,
+	IPPROTO_TCP = 6,
 	IPPROTO_UDP = 17,
+	IPPROTO_DCCP = 33,
+	IPPROTO_SCTP = 132,
+	IPPROTO_UDPLITE = 136,
 };
 
 enum bpf_map_type {
@@ -56,7 +68,13 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_XSKMAP = 17,
+	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum {
+	BPF_NOEXIST = 1,
 };
 
 enum {
@@ -178,6 +196,13 @@ struct ipv6hdr {
 	struct in6_addr daddr;
 };
 
+struct frag_hdr {
+	__u8 nexthdr;
+	__u8 reserved;
+	__be16 frag_off;
+	__be32 identification;
+};
+
 struct udphdr {
 	__be16 source;
 	__be16 dest;
@@ -185,11 +210,58 @@ struct udphdr {
 	__sum16 check;
 };
 
+enum {
+	NETIF_F_HW_CSUM_BIT = 3,
+};
+
+enum {
+	SKB_GSO_UDP_L4 = 131072,
+};
+
+/* found by name: the numbers are not the same in all kernels */
+enum skb_drop_reason {
+	SKB_DROP_REASON_CPU_BACKLOG = 71,
+	SKB_DROP_REASON_XDP = 72,
+	SKB_DROP_REASON_TC_INGRESS = 73,
+};
+
+struct ns_common {
+	unsigned int inum;
+} __core;
+
+struct net {
+	struct ns_common ns;
+} __core;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	__u64 features;
+	int ifindex;
+	possible_net_t nd_net;
+} __core;
+
 struct sk_buff {
+	struct net_device *dev;
+	unsigned int len;
+	__u8 pkt_type : 3;
 	__u8 ip_summed : 2;
 	__u16 csum_start;
 	__u16 csum_offset;
+	__u16 transport_header;
 	__u16 mac_header;
+	unsigned int end;
+	unsigned char *head, *data;
 } __core;
+
+struct skb_shared_info {
+	unsigned short gso_size;
+	unsigned short gso_segs;
+	unsigned int gso_type;
+} __core;
+
+struct sock;
 
 #endif

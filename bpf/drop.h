@@ -10,20 +10,34 @@
 #include <wgx/bpf_abi.h>
 #include <wgx/drops.h>
 
-/* Every program counts here by enum wgx_drop_reason; the daemon sums the CPUs. */
+/*
+ * Every program counts here, in packets; the daemon sums the CPUs. A hash, for the kernel takes no enum as an
+ * array's key: so `bpftool map dump` names the reasons, and shows those that have occurred.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, WGX_DROP_COUNT);
-	__type(key, __u32);
+	__type(key, enum wgx_drop_reason);
 	__type(value, __u64);
 } drops SEC(".maps");
 
-static __always_inline void count_drop(__u32 reason)
+static __always_inline void count_drops(enum wgx_drop_reason reason, __u32 packets)
 {
+	const __u64 zero = 0;
 	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
 
+	if (!n) { /* the first; or another CPU has just made the entry */
+		bpf_map_update_elem(&drops, &reason, &zero, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&drops, &reason);
+	}
 	if (n)
-		(*n)++;
+		*n += packets;
+}
+
+/* One packet */
+static __always_inline void count_drop(enum wgx_drop_reason reason)
+{
+	count_drops(reason, 1);
 }
 
 #endif

@@ -36,6 +36,24 @@ static __always_inline void count_add(__u32 counter, __u64 add)
 		*n += add;
 }
 
+static __always_inline __u32 le32_to_host(__le32 v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return v;
+#else
+	return __builtin_bswap32(v);
+#endif
+}
+
+static __always_inline __u64 le64_to_host(__le64 v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return v;
+#else
+	return __builtin_bswap64(v);
+#endif
+}
+
 /* Writes the stamp over both MAC addresses. Touches no checksum: none covers them. */
 static __always_inline long stamp_write(struct __sk_buff *skb, const struct wgx_stamp *stamp)
 {

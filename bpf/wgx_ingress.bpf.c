@@ -12,6 +12,7 @@ static __always_inline int steer_tc(struct __sk_buff *skb, const struct wgx_bpf_
 		.magic = WGX_STAMP_MAGIC,
 		.flags = WGX_STAMP_INGRESS,
 		.gso_size = skb->gso_size,
+		.device = skb->ifindex,
 	};
 
 	if (stamp_write(skb, &stamp))
@@ -27,7 +28,8 @@ SEC("tc")
 int wgx_ingress_tc(struct __sk_buff *skb)
 {
 	const struct wgx_bpf_config *cfg = config_get();
-	struct frame f = {.len = skb->len, .gso = skb->gso_size != 0};
+	struct frame f = {
+		.ctx = skb, .kind = FRAME_SKB, .len = skb->len, .gso = skb->gso_size != 0};
 	enum verdict verdict;
 
 	if (!cfg || !cfg->collector || skb->vlan_present)
@@ -68,7 +70,7 @@ static __always_inline int ingress_xdp(struct xdp_md *ctx, struct frame *f)
 SEC("xdp.frags")
 int wgx_ingress_xdp(struct xdp_md *ctx)
 {
-	struct frame f = {.len = bpf_xdp_get_buff_len(ctx)};
+	struct frame f = {.ctx = ctx, .kind = FRAME_XDP, .len = bpf_xdp_get_buff_len(ctx)};
 
 	return ingress_xdp(ctx, &f);
 }
@@ -77,7 +79,11 @@ int wgx_ingress_xdp(struct xdp_md *ctx)
 SEC("xdp")
 int wgx_ingress_xdp_linear(struct xdp_md *ctx)
 {
-	struct frame f = {.len = (void *)(long)ctx->data_end - (void *)(long)ctx->data};
+	struct frame f = {
+		.ctx = ctx,
+		.kind = FRAME_XDP_LINEAR,
+		.len = (void *)(long)ctx->data_end - (void *)(long)ctx->data,
+	};
 
 	return ingress_xdp(ctx, &f);
 }

@@ -16,7 +16,7 @@
 #define WGX_STAMP_MAGIC 0x7866 /* not a multicast or broadcast address, not any MAC we assign */
 #define WGX_STAMP_PARTIAL 0x01 /* csum_start and csum_offset are valid: checksum to be completed */
 #define WGX_STAMP_NO_PEER 0x02 /* egress found no peer: answer with ICMP unreachable */
-#define WGX_STAMP_INGRESS 0x04 /* written by wgx_ingress: gso_size only */
+#define WGX_STAMP_INGRESS 0x04 /* written by wgx_ingress: gso_size and device only */
 
 struct wgx_stamp {
 	__u16 magic;
@@ -24,8 +24,13 @@ struct wgx_stamp {
 	__u8 csum_offset; /* of the checksum field, from csum_start */
 	__u16 gso_size; /* payload bytes a segment (egress), UDP payload a datagram (ingress); 0: one packet */
 	__u16 csum_start; /* from the start of the network header */
-	__u16 bucket; /* of the credit map */
-	__u16 seq; /* the low 16 bits of the bucket's produced count, this frame included */
+	union {
+		struct { /* egress */
+			__u16 bucket; /* of the credit map */
+			__u16 seq; /* the low 16 bits of the bucket's produced count, this frame included */
+		};
+		__u32 device; /* ingress: ifindex of the device that it came by */
+	};
 };
 _Static_assert(sizeof(struct wgx_stamp) == 12, "fits two MAC addresses");
 
@@ -50,19 +55,38 @@ struct wgx_bpf_peer {
 };
 _Static_assert(sizeof(struct wgx_bpf_peer) == 56, "no padding");
 
-/* peer_stats: PERCPU_HASH, __u32 peer id -> this. Entries made by the control thread, counted by egress. */
+/* peer_stats: HASH, __u32 peer id -> this. Entries made by the control thread, counted by egress. */
 struct wgx_bpf_peer_stats {
 	__u64 tx_packets; /* plaintext packets towards the peer; a superframe counts its segments */
 	__u64 tx_bytes; /* plaintext bytes, headers included once a superframe */
+	__u64 egress_credit; /* packets dropped for this reason (wgx/drops.h) */
+	__u64 egress_loop;
 };
-_Static_assert(sizeof(struct wgx_bpf_peer_stats) == 16, "no padding");
+_Static_assert(sizeof(struct wgx_bpf_peer_stats) == 32, "no padding");
 
 /* receivers: HASH, __u32 receiver index (host byte order) -> this. Written by the daemon, read by ingress. */
 struct wgx_receiver {
 	__u32 peer;
 	__u32 iface; /* interface id within the daemon */
+	__u32 floor; /* key in the floors map; 0: none */
 };
-_Static_assert(sizeof(struct wgx_receiver) == 8, "no padding");
+_Static_assert(sizeof(struct wgx_receiver) == 12, "no padding");
+
+/*
+ * floors: mmapable ARRAY -> __u64, for each keypair the lowest counter that its replay window may still
+ * accept, or a lower one. The open worker alone writes, ingress reads. Entry 0 is nobody's, and 0.
+ */
+#define WGX_FLOORS 65536
+
+/*
+ * mac1_keys: HASH, __u32 interface id -> this. Written by the control thread, read by ingress. Where there
+ * is no entry, ingress judges no mac1: the protocol thread does.
+ */
+struct wgx_mac1_key {
+	__u32 state[8]; /* BLAKE2s after the block of the key, which our public key gives */
+	__u32 present; /* 0: the interface has no private key, so that no mac1 is right */
+};
+_Static_assert(sizeof(struct wgx_mac1_key) == 36, "no padding");
 
 /* ports: HASH, __u32 UDP port (host byte order) -> __u32 interface id. */
 /* locals: HASH, struct wgx_addr -> __u8 1. Addresses of this namespace, kept by netlink. IPv4 mapped. */
@@ -97,12 +121,37 @@ struct wgx_bpf_config {
 	__u32 credit_alpha; /* 0 counts as 1 */
 	__u32 collector; /* ingress: ifindex of the collector in the device's namespace; 0: pass all */
 	__u32 flags;
+	__u64 own_sockets
+		[2]; /* egress: cookies of wg0's UDP sockets, whose packets must not enter wg0 */
 };
 /* ingress: bpf_redirect_peer(), else bpf_redirect(BPF_F_INGRESS) */
 #define WGX_CONFIG_REDIRECT_PEER 0x1
 /* ingress: AF_XDP takes no superframes (before Linux 6.9): they go to the socket, which does */
 #define WGX_CONFIG_GSO_TO_SOCKET 0x2
-_Static_assert(sizeof(struct wgx_bpf_config) == 16, "no padding");
+_Static_assert(sizeof(struct wgx_bpf_config) == 32, "no padding");
+
+/*
+ * lost_frames: PERCPU_HASH, device -> packets that the kernel lost on their way from wgx_egress, or (key all
+ * zero) from wgx_ingress, to a worker. Entries made by the control thread, counted by wgx_lost_frame.
+ */
+struct wgx_lost_device {
+	__u32 netns; /* inode of its network namespace */
+	__u32 ifindex;
+};
+struct wgx_lost_frames {
+	__u64 no_ring; /* at the far end: no AF_XDP socket took it */
+	__u64 backlog; /* the far end's backlog was full */
+	__u64 between; /* between wgx_egress and the far end */
+};
+_Static_assert(sizeof(struct wgx_lost_device) == 8, "no padding");
+_Static_assert(sizeof(struct wgx_lost_frames) == 24, "no padding");
+
+/* lost_datagrams: PERCPU_HASH, __u64 socket cookie -> what it had no room for. Likewise, by wgx_lost_datagram. */
+struct wgx_lost_datagrams {
+	__u64 skbs; /* as the kernel counts: a superframe is one */
+	__u64 packets;
+};
+_Static_assert(sizeof(struct wgx_lost_datagrams) == 16, "no padding");
 
 /* path counters of wgx_ingress and wgx_egress: PERCPU_ARRAY `counters`, index -> __u64 */
 enum wgx_bpf_counter {
@@ -113,5 +162,66 @@ enum wgx_bpf_counter {
 	WGX_CTR_INGRESS_PASSED, /* ours, but for the socket: handshakes, odd lengths */
 	WGX_CTR_COUNT
 };
+
+/*
+ * Strict mode (bpf/strict.h). All of its maps serve all devices that it is on for; those that have to outlive
+ * the daemon are pinned by the names given here, and the next daemon uses them as they are.
+ *
+ * tries4, tries6: ARRAY_OF_MAPS, slot -> allowed_ips4, allowed_ips6 of an interface
+ * own_sockets: HASH, __u64 socket cookie -> __u8 1, of all interfaces' UDP sockets; not pinned: they die with
+ *	the daemon
+ */
+#define WGX_STRICT_TRIES 128
+
+/* config: ARRAY of one. Written by the control thread. */
+struct wgx_strict_config {
+	__u32 tries; /* slots above have none */
+	__u32 flags;
+};
+/* an interface's allowed IPs are not all in its maps, or its maps in no slot: as if they were 0.0.0.0/0, ::/0 */
+#define WGX_STRICT_ALL 0x1
+_Static_assert(sizeof(struct wgx_strict_config) == 8, "no padding");
+
+/* devices: HASH, __u32 ifindex -> this. Written by the control thread, but for next_report. */
+struct wgx_strict_device {
+	char name[16];
+	__u64 next_report; /* CLOCK_MONOTONIC, ns: no report before. The program writes. */
+	__u32 flags;
+	__u32 pad;
+};
+#define WGX_STRICT_REPORT 0x1
+#define WGX_STRICT_NO_EXEMPTIONS 0x2 /* for the next daemon: none are wanted */
+_Static_assert(sizeof(struct wgx_strict_device) == 32, "no padding");
+
+/* counts: PERCPU_HASH, __u32 ifindex -> this. Entries made by the control thread, counted by the program. */
+struct wgx_strict_counts {
+	__u64 egress, ingress; /* packets dropped */
+};
+_Static_assert(sizeof(struct wgx_strict_counts) == 16, "no padding");
+
+/* exempt4, exempt6: LPM_TRIE -> __u8 1. What may stay plaintext. prefixlen counts the bits of device too. */
+struct wgx_exempt4 {
+	__u32 prefixlen;
+	__u32 device; /* ifindex */
+	__u8 addr[4];
+};
+struct wgx_exempt6 {
+	__u32 prefixlen;
+	__u32 device;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct wgx_exempt4) == 12, "LPM key");
+_Static_assert(sizeof(struct wgx_exempt6) == 24, "LPM key");
+
+/* reports: RINGBUF of these, of packets dropped: for the log. No more of a packet than this. */
+struct wgx_strict_report {
+	struct wgx_addr src, dst;
+	__u32 device;
+	__u16 sport, dport; /* host byte order; 0: the protocol has none, or they are not here */
+	__u8 proto; /* IPv6: what follows the first header */
+	__u8 egress; /* or ingress */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct wgx_strict_report) == 44, "no padding");
 
 #endif

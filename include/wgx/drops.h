@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every reason for which wgx loses a packet, once. BPF and userspace, `wgx show`, the docs and the
- * tests are all made from this list. Append only: the numbers are keys of the pinned `drops` map.
+ * tests are all made from this list. Append only: the numbers are keys of the pinned maps
+ * `drops`.
  *
  * X(NAME, "label", "what happened")
  */
@@ -16,8 +17,8 @@
 	X(EGRESS_BACKLOG, "egress_backlog", "the far end's receive backlog was full")              \
 	X(EGRESS_NO_PEER, "egress_no_peer", "destination is in no peer's allowed IPs")             \
 	/* BPF, wgx_ingress on the underlay */                                                     \
-	X(INGRESS_MALFORMED, "ingress_malformed", "UDP length does not fit a data message")        \
-	X(INGRESS_UNKNOWN_RECEIVER, "ingress_unknown_receiver", "data for no known receiver")      \
+	X(INGRESS_MALFORMED, "ingress_malformed", "message of wrong type or length")               \
+	X(INGRESS_UNKNOWN_RECEIVER, "ingress_unknown_receiver", "message for no known receiver")   \
 	/* BPF, wgx_steer at a far end */                                                          \
 	X(STEER_NO_RING, "steer_no_ring", "no AF_XDP socket listens, or its ring is full")         \
 	/* seal worker */                                                                          \
@@ -37,7 +38,7 @@
 	X(OPEN_REPLAY, "open_replay", "counter seen before, or behind the window")                 \
 	X(OPEN_INNER_MALFORMED, "open_inner_malformed", "decrypted payload is no IP packet")       \
 	X(OPEN_SOURCE, "open_source", "inner source address is not this peer's")                   \
-	X(OPEN_ECN, "open_ecn", "CE outside on a packet that cannot carry it (RFC 6040)")          \
+	X(OPEN_ECN, "open_ecn", "unused: CE outside on a packet that cannot carry it is ignored")  \
 	X(INJECT_ERROR, "inject_error", "wg0 refused a packet: it is down, say")                   \
 	X(INJECT_BACKLOG, "inject_backlog", "wg0's receive backlog was full")                      \
 	X(INJECT_MTU, "inject_mtu", "packet larger than wg0's MTU")                                \
@@ -45,7 +46,18 @@
 	X(HANDSHAKE_QUEUE, "handshake_queue", "handshake queue full")                              \
 	X(HANDSHAKE_INVALID, "handshake_invalid", "handshake message that does not verify")        \
 	X(HANDSHAKE_LIMIT, "handshake_limit", "handshake over its source's rate limit")            \
-	X(HANDSHAKE_COOKIE, "handshake_cookie", "under load: answered with a cookie reply")
+	X(HANDSHAKE_COOKIE, "handshake_cookie", "under load: answered with a cookie reply")        \
+	/* later ones */                                                                           \
+	X(EGRESS_LOOP, "egress_loop", "wg0's own encrypted packet was routed into wg0")            \
+	X(INGRESS_MAC1, "ingress_mac1", "initiation or response whose mac1 is wrong")              \
+	X(INGRESS_REPLAY, "ingress_replay", "counter far behind the window, or above the last")    \
+	X(HANDSHAKE_SEND, "handshake_send", "the UDP socket refused a handshake message of ours")  \
+	X(OPEN_STRAY, "open_stray", "message to a port or device that is ours no more")            \
+	X(SOCKET_OVERFLOW, "socket_overflow", "the listening UDP socket had no room for it")       \
+	X(SOCKET_CLOSED, "socket_closed", "it waited in the UDP socket when wg0 went down")        \
+	X(EGRESS_LOST, "egress_lost", "lost between wg0 and its far end: its qdisc, say")          \
+	X(STRICT_EGRESS, "strict_egress", "plaintext that should have gone into a tunnel")         \
+	X(STRICT_INGRESS, "strict_ingress", "plaintext that claims to come out of a tunnel")
 /* clang-format on */
 
 enum wgx_drop_reason {

@@ -58,6 +58,8 @@ struct wgx_msg_data {
 	__u8 payload[]; /* ciphertext, then WGX_TAG_LEN bytes of tag */
 };
 
+#define WGX_REJECT_AFTER_MESSAGES (~0ULL - (1ULL << 13)) /* no counter is as high ([W] 6.1) */
+
 #define WGX_DATA_HEADER_LEN 16
 #define WGX_DATA_OVERHEAD (WGX_DATA_HEADER_LEN + WGX_TAG_LEN)
 #define WGX_MSG_DATA_MIN WGX_DATA_OVERHEAD
