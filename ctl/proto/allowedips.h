@@ -6,27 +6,40 @@
 #ifndef WGX_PROTO_ALLOWEDIPS_H
 #define WGX_PROTO_ALLOWEDIPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <urcu/list.h>
+#include "proto/nodepool.h"
 
-struct wgx_allowedips_node;
+/** wgx_node_id - a node of either trie; 0: none */
+typedef uint32_t wgx_node_id;
 
-/** struct wgx_allowedips_owner - embedded in the peer: the list of its own prefixes, in order of insertion */
+/**
+ * struct wgx_allowedips_owner - embedded in the peer: the lists of its own prefixes, in order of insertion
+ * @lists: those that it has, at @now; and those that are set aside (wgx_allowedips_replace_begin())
+ * @count: in both
+ */
 struct wgx_allowedips_owner {
-	struct cds_list_head prefixes;
-	unsigned int count;
+	struct {
+		wgx_node_id first, last;
+	} lists[2];
+	uint32_t count;
+	uint8_t now;
+};
+
+struct wgx_trie {
+	uint32_t root;
+	struct wgx_nodepool pool;
 };
 
 /**
  * struct wgx_allowedips - both tries
- * @retire: is handed each unlinked node, and frees it once no reader can see it (call_rcu). The first 16
- *	bytes of such a node are the retirer's: room for a struct rcu_head.
  * @count: prefixes in both
+ * @retired: nodes that were unlinked, and that readers may still stand on: wgx_allowedips_take_retired()
  */
 struct wgx_allowedips {
-	struct wgx_allowedips_node *root4, *root6;
-	void (*retire)(struct wgx_allowedips *a, struct wgx_allowedips_node *node);
+	struct wgx_trie v4, v6;
 	uint64_t count;
+	wgx_node_id retired;
 };
 
 struct wgx_prefix {
@@ -38,11 +51,18 @@ struct wgx_prefix {
 /** wgx_prefix_canonical() - clear the host bits; -EINVAL for a wrong family or length */
 int wgx_prefix_canonical(struct wgx_prefix *p);
 
-void wgx_allowedips_init(struct wgx_allowedips *a,
-			 void (*retire)(struct wgx_allowedips *, struct wgx_allowedips_node *));
+/** wgx_allowedips_init() - empty; whenever it is so again, and all of it reclaimed, it holds no memory */
+void wgx_allowedips_init(struct wgx_allowedips *a);
 void wgx_allowedips_owner_init(struct wgx_allowedips_owner *o);
-/** wgx_allowedips_node_free() - what @retire finally calls */
-void wgx_allowedips_node_free(struct wgx_allowedips_node *node);
+
+/**
+ * wgx_allowedips_take_retired() - what was unlinked since the last time; 0: nothing
+ * The caller waits until no reader can see it any more (a grace period) and gives it to
+ * wgx_allowedips_reclaim().
+ */
+wgx_node_id wgx_allowedips_take_retired(struct wgx_allowedips *a);
+/** wgx_allowedips_reclaim() - any thread, at the same time as a writer */
+void wgx_allowedips_reclaim(struct wgx_allowedips *a, wgx_node_id retired);
 
 /**
  * wgx_allowedips_insert() - give @prefix (host bits are cleared) to @owner, taking it from whoever has it
@@ -56,27 +76,30 @@ int wgx_allowedips_insert(struct wgx_allowedips *a, const struct wgx_prefix *pre
 /** wgx_allowedips_remove() - only where @owner has exactly this prefix: 0, else -ENOENT */
 int wgx_allowedips_remove(struct wgx_allowedips *a, const struct wgx_prefix *prefix,
 			  struct wgx_allowedips_owner *owner);
-void wgx_allowedips_remove_owner(struct wgx_allowedips *a, struct wgx_allowedips_owner *owner);
+
+/** wgx_allowedips_remove_first() - the first of @owner's prefixes, which is said in @ret. False: it has none. */
+bool wgx_allowedips_remove_first(struct wgx_allowedips *a, struct wgx_allowedips_owner *owner,
+				 struct wgx_prefix *ret);
 
 /**
- * wgx_allowedips_replace_begin() - set all of @owner's prefixes aside in @stale, still found by readers
+ * wgx_allowedips_replace_begin() - set all of @owner's prefixes aside, still found by readers
  *
- * Those inserted afterwards leave @stale; the rest goes with wgx_allowedips_replace_commit(), or returns
- * with wgx_allowedips_replace_abort(). So no packet meets a half-replaced table. Until then @stale lists
- * (wgx_allowedips_each()) what would go.
+ * Those inserted afterwards are no longer aside; the rest goes with wgx_allowedips_remove_aside() until that says
+ * false, or returns with wgx_allowedips_replace_abort(). So no packet meets a half-replaced table. Nothing is
+ * aside before.
  */
-void wgx_allowedips_replace_begin(struct wgx_allowedips_owner *owner,
-				  struct wgx_allowedips_owner *stale);
-void wgx_allowedips_replace_commit(struct wgx_allowedips *a, struct wgx_allowedips_owner *stale);
-void wgx_allowedips_replace_abort(struct wgx_allowedips_owner *owner,
-				  struct wgx_allowedips_owner *stale);
+void wgx_allowedips_replace_begin(struct wgx_allowedips_owner *owner);
+bool wgx_allowedips_remove_aside(struct wgx_allowedips *a, struct wgx_allowedips_owner *owner,
+				 struct wgx_prefix *ret);
+void wgx_allowedips_replace_abort(struct wgx_allowedips *a, struct wgx_allowedips_owner *owner);
 
 /** wgx_allowedips_lookup() - longest match for @addr (4 or 16 bytes by @family); RCU read side; NULL: none */
 struct wgx_allowedips_owner *wgx_allowedips_lookup(const struct wgx_allowedips *a, int family,
 						   const void *addr);
 
-/** wgx_allowedips_each() - call @fn for each prefix of @owner until it returns non-zero; that is returned */
-int wgx_allowedips_each(const struct wgx_allowedips_owner *owner,
+/** wgx_allowedips_each() - call @fn for each prefix that @owner has, none aside, until it returns non-zero; that is
+ * returned */
+int wgx_allowedips_each(const struct wgx_allowedips *a, const struct wgx_allowedips_owner *owner,
 			int (*fn)(const struct wgx_prefix *prefix, void *arg), void *arg);
 
 #endif

@@ -83,7 +83,8 @@ enum wgx_mac_state wgx_cookie_check(const struct wgx_cookie_checker *c, const vo
 	compute_mac1(mac, msg, len, c->mac1_key);
 	if (!wgx_equal(mac, macs->mac1, sizeof(mac)))
 		return WGX_MAC_INVALID;
-	if (!check_mac2)
+	/* zero is what who has no cookie sends: not worth two hashes under load */
+	if (!check_mac2 || wgx_is_zero(macs->mac2, sizeof(macs->mac2)))
 		return state;
 	make_cookie(c, from, cookie);
 	compute_mac2(mac, msg, len, cookie);
@@ -111,20 +112,34 @@ void wgx_cookie_reply(const struct wgx_cookie_checker *c, const void *msg, size_
 	wgx_wipe(cookie, sizeof(cookie));
 }
 
+void wgx_cookie_mac1_state(uint32_t state[WGX_BLAKE2S_WORDS], const uint8_t public_key[WGX_KEY_LEN])
+{
+	uint32_t block[WGX_BLAKE2S_BLOCK] = {0};
+	uint8_t key[WGX_KEY_LEN];
+
+	label_key(key, "mac1----", public_key);
+	memcpy(block, key, sizeof(key));
+	for (size_t i = 0; i < WGX_KEY_LEN / sizeof(*block); i++)
+		block[i] = le32toh(block[i]);
+	wgx_blake2s_begin(state, WGX_KEY_LEN, WGX_COOKIE_LEN);
+	wgx_blake2s_compress(state, block, WGX_BLAKE2S_BLOCK_LEN, false);
+}
+
 /* ---- maker ---- */
 
 void wgx_cookie_maker_init(struct wgx_cookie_maker *m, const uint8_t public_key[WGX_KEY_LEN])
 {
 	memset(m, 0, sizeof(*m));
-	label_key(m->mac1_key, "mac1----", public_key);
-	label_key(m->cookie_key, "cookie--", public_key);
+	m->public_key = public_key;
 }
 
 void wgx_cookie_add_macs(struct wgx_cookie_maker *m, void *msg, size_t len, uint64_t boot)
 {
 	struct wgx_macs *macs = (void *)((uint8_t *)msg + len - sizeof(*macs));
+	uint8_t key[WGX_KEY_LEN];
 
-	compute_mac1(macs->mac1, msg, len, m->mac1_key);
+	label_key(key, "mac1----", m->public_key);
+	compute_mac1(macs->mac1, msg, len, key);
 	memcpy(m->last_mac1, macs->mac1, sizeof(m->last_mac1));
 	m->sent_mac1 = true;
 	if (m->has_cookie &&
@@ -137,13 +152,14 @@ void wgx_cookie_add_macs(struct wgx_cookie_maker *m, void *msg, size_t len, uint
 int wgx_cookie_consume(struct wgx_cookie_maker *m, const struct wgx_msg_cookie *reply,
 		       uint64_t boot)
 {
-	uint8_t cookie[WGX_COOKIE_LEN];
+	uint8_t cookie[WGX_COOKIE_LEN], key[WGX_KEY_LEN];
 	int err;
 
 	if (!m->sent_mac1)
 		return -EINVAL;
+	label_key(key, "cookie--", m->public_key);
 	err = wgx_xopen(cookie, reply->encrypted_cookie, sizeof(reply->encrypted_cookie),
-			m->last_mac1, sizeof(m->last_mac1), reply->nonce, m->cookie_key);
+			m->last_mac1, sizeof(m->last_mac1), reply->nonce, key);
 	if (err)
 		return err;
 	memcpy(m->cookie, cookie, sizeof(m->cookie));

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <wgx/blake2s.h>
 #include <wgx/wire.h>
 #include "proto/ratelimit.h"
 
@@ -24,8 +25,7 @@ struct wgx_cookie_checker {
 
 /** struct wgx_cookie_maker - puts macs on what goes out to one peer */
 struct wgx_cookie_maker {
-	uint8_t mac1_key[WGX_KEY_LEN];
-	uint8_t cookie_key[WGX_KEY_LEN];
+	const uint8_t *public_key; /* the peer's; keys are made from it when they are needed */
 	uint8_t cookie[WGX_COOKIE_LEN];
 	uint64_t cookie_birth; /* boot ns */
 	bool has_cookie;
@@ -56,6 +56,14 @@ void wgx_cookie_reply(const struct wgx_cookie_checker *c, const void *msg, size_
 		      const struct wgx_from *from, const uint8_t nonce[WGX_COOKIE_NONCE_LEN],
 		      struct wgx_msg_cookie *reply);
 
+/**
+ * wgx_cookie_mac1_state() - BLAKE2s after the block of the key of the mac1 for @public_key's owner
+ * BPF checks mac1 from there on, with a compression less for each message. No secret.
+ */
+void wgx_cookie_mac1_state(uint32_t state[WGX_BLAKE2S_WORDS],
+			   const uint8_t public_key[WGX_KEY_LEN]);
+
+/** wgx_cookie_maker_init() - @public_key stays where it is as long as @m is used */
 void wgx_cookie_maker_init(struct wgx_cookie_maker *m, const uint8_t public_key[WGX_KEY_LEN]);
 /** wgx_cookie_add_macs() - write both macs of @msg; mac2 is zero without a cookie younger than 115 s */
 void wgx_cookie_add_macs(struct wgx_cookie_maker *m, void *msg, size_t len, uint64_t boot);

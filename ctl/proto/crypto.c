@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define HMAC_BLOCK 64
+#define BLAKE2S_STACK 512 /* more than libb2's functions use */
 
 void wgx_blake2s(void *out, size_t out_len, const void *key, size_t key_len,
 		 const struct wgx_bytes *pieces, size_t n)
@@ -21,6 +22,8 @@ void wgx_blake2s(void *out, size_t out_len, const void *key, size_t key_len,
 		blake2s_update(&state, pieces[i].data, pieces[i].len);
 	blake2s_final(&state, out, out_len);
 	wgx_wipe(&state, sizeof(state));
+	/* blake2s_final() leaves what it gave out there, and that may be a transport key */
+	sodium_stackzero(BLAKE2S_STACK);
 }
 
 void wgx_hash(uint8_t out[WGX_HASH_LEN], const void *a, size_t a_len, const void *b, size_t b_len)

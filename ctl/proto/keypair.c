@@ -24,17 +24,27 @@ static void set_current(struct wgx_keypairs *k, struct wgx_keypair *kp)
 	atomic_store_explicit(&k->current, kp, memory_order_release);
 }
 
+static struct wgx_keypair *next_of(const struct wgx_keypairs *k)
+{
+	return atomic_load_explicit(&k->next, memory_order_acquire);
+}
+
+static void set_next(struct wgx_keypairs *k, struct wgx_keypair *kp)
+{
+	atomic_store_explicit(&k->next, kp, memory_order_release);
+}
+
 /* The response proves that the peer has the keys: use them at once. */
 static void add_as_initiator(struct wgx_session *s, struct wgx_keypair *kp)
 {
 	struct wgx_keypairs *k = &s->keypairs;
-	struct wgx_keypair *previous = k->previous, *current = current_of(k);
+	struct wgx_keypair *previous = k->previous, *current = current_of(k), *next = next_of(k);
 
 	set_current(k, kp);
-	if (k->next) {
+	if (next) {
 		/* the peer may already send under it */
-		k->previous = k->next;
-		k->next = NULL;
+		k->previous = next;
+		set_next(k, NULL);
 		release(s, current);
 	} else {
 		k->previous = current;
@@ -46,9 +56,9 @@ static void add_as_initiator(struct wgx_session *s, struct wgx_keypair *kp)
 static void add_as_responder(struct wgx_session *s, struct wgx_keypair *kp)
 {
 	struct wgx_keypairs *k = &s->keypairs;
-	struct wgx_keypair *previous = k->previous, *next = k->next;
+	struct wgx_keypair *previous = k->previous, *next = next_of(k);
 
-	k->next = kp;
+	set_next(k, kp);
 	k->previous = NULL;
 	release(s, next);
 	release(s, previous);
@@ -65,13 +75,13 @@ void wgx_keypairs_add(struct wgx_session *s, struct wgx_keypair *kp)
 bool wgx_keypairs_promote(struct wgx_session *s)
 {
 	struct wgx_keypairs *k = &s->keypairs;
-	struct wgx_keypair *next = k->next, *previous = k->previous;
+	struct wgx_keypair *next = next_of(k), *previous = k->previous;
 
 	if (!next || !atomic_load_explicit(&next->confirmed, memory_order_acquire))
 		return false;
 	k->previous = current_of(k);
-	set_current(k, next);
-	k->next = NULL;
+	set_current(k, next); /* before it is no longer next: see wgx_session_sending_key() */
+	set_next(k, NULL);
 	release(s, previous);
 	return true;
 }
@@ -79,9 +89,9 @@ bool wgx_keypairs_promote(struct wgx_session *s)
 void wgx_keypairs_clear(struct wgx_session *s)
 {
 	struct wgx_keypairs *k = &s->keypairs;
-	struct wgx_keypair *next = k->next, *current = current_of(k), *previous = k->previous;
+	struct wgx_keypair *next = next_of(k), *current = current_of(k), *previous = k->previous;
 
-	k->next = NULL;
+	set_next(k, NULL);
 	k->previous = NULL;
 	set_current(k, NULL);
 	release(s, next);
@@ -99,8 +109,14 @@ static bool may_send(const struct wgx_keypair *kp, uint64_t boot)
 
 struct wgx_keypair *wgx_session_sending_key(struct wgx_session *s, uint64_t boot)
 {
-	struct wgx_keypair *kp = atomic_load_explicit(&s->keypairs.current, memory_order_acquire);
+	struct wgx_keypair *kp = next_of(&s->keypairs);
 
+	/*
+	 * Confirmed but not yet promoted: what the peer has just sent under it is answered under it, for a
+	 * peer that has been restarted knows no other (P-HS-7).
+	 */
+	if (!kp || !atomic_load_explicit(&kp->confirmed, memory_order_acquire))
+		kp = atomic_load_explicit(&s->keypairs.current, memory_order_acquire);
 	return kp && may_send(kp, boot) ? kp : NULL;
 }
 

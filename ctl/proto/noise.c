@@ -107,12 +107,16 @@ void wgx_handshake_init(struct wgx_handshake *hs, const uint8_t remote_static[WG
 	memcpy(hs->remote_static, remote_static, WGX_KEY_LEN);
 }
 
-void wgx_handshake_set_private(struct wgx_handshake *hs, const uint8_t *private_key)
+int wgx_handshake_prepare(struct wgx_handshake *hs, const uint8_t private_key[WGX_KEY_LEN])
 {
-	if (private_key)
-		(void)wgx_dh(hs->static_static, private_key, hs->remote_static); /* else zero */
-	else
-		wgx_wipe(hs->static_static, sizeof(hs->static_static));
+	if (!wgx_is_zero(hs->static_static, sizeof(hs->static_static)))
+		return 0;
+	return wgx_dh(hs->static_static, private_key, hs->remote_static);
+}
+
+void wgx_handshake_forget_private(struct wgx_handshake *hs)
+{
+	wgx_wipe(hs->static_static, sizeof(hs->static_static));
 }
 
 void wgx_handshake_zero(struct wgx_handshake *hs)
@@ -163,14 +167,12 @@ void wgx_noise_stamp(struct wgx_handshake *hs, uint64_t real, uint8_t last[WGX_T
 	 * Where the clock went back, all peers share @last and each goes on from its own: adding to
 	 * the shared one each time would run ahead of time with many peers.
 	 */
-	if (memcmp(t, last, sizeof(t)) < 0)
-		memcpy(t, last, sizeof(t));
+	wgx_stamp_raise(t, last);
 	if (memcmp(t, hs->last_stamp_sent, sizeof(t)) <= 0) {
 		memcpy(t, hs->last_stamp_sent, sizeof(t));
 		stamp_advance(t);
 	}
-	if (memcmp(t, last, sizeof(t)) > 0)
-		memcpy(last, t, sizeof(t));
+	wgx_stamp_raise(last, t);
 	memcpy(hs->last_stamp_sent, t, sizeof(t));
 	memcpy(stamp, t, sizeof(t));
 }

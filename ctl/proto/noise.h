@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <wgx/wire.h>
 #include "proto/crypto.h"
 
@@ -38,10 +39,10 @@ struct wgx_noise_state {
 struct wgx_handshake {
 	uint8_t remote_static[WGX_KEY_LEN];
 	uint8_t psk[WGX_KEY_LEN]; /* zero: none */
-	uint8_t static_static[WGX_KEY_LEN]; /* zero: no private key, or a low-order point */
+	uint8_t static_static[WGX_KEY_LEN]; /* zero: not computed yet, or a low-order point */
 	/* the greatest stamp accepted; its owner stores it, and puts it back after wgx_session_init() */
 	uint8_t latest_stamp[WGX_TIMESTAMP_LEN];
-	uint8_t last_stamp_sent[WGX_TIMESTAMP_LEN];
+	uint8_t last_stamp_sent[WGX_TIMESTAMP_LEN]; /* the next one is later */
 	uint64_t last_initiation; /* boot ns of the last one consumed; 0: none */
 
 	enum wgx_handshake_state state;
@@ -61,10 +62,25 @@ struct wgx_initiation {
 };
 
 void wgx_handshake_init(struct wgx_handshake *hs, const uint8_t remote_static[WGX_KEY_LEN]);
-/** wgx_handshake_set_private() - compute static-static; @private_key NULL: we have none */
-void wgx_handshake_set_private(struct wgx_handshake *hs, const uint8_t *private_key);
+/**
+ * wgx_handshake_prepare() - compute static-static, where it is not there from an earlier handshake
+ *
+ * Before an initiation is created or consumed, and not when the peer is made: for many peers that would take
+ * seconds. Return: 0, or -EKEYREJECTED for a low-order point (P-HS-2).
+ */
+int wgx_handshake_prepare(struct wgx_handshake *hs, const uint8_t private_key[WGX_KEY_LEN]);
+/** wgx_handshake_forget_private() - our private key is another, or none */
+void wgx_handshake_forget_private(struct wgx_handshake *hs);
 /** wgx_handshake_zero() - wipe what the exchange left; the index is the caller's to free first */
 void wgx_handshake_zero(struct wgx_handshake *hs);
+
+/** wgx_stamp_raise() - from now on @stamp is @least or later */
+static inline void wgx_stamp_raise(uint8_t stamp[WGX_TIMESTAMP_LEN],
+				   const uint8_t least[WGX_TIMESTAMP_LEN])
+{
+	if (memcmp(stamp, least, WGX_TIMESTAMP_LEN) < 0)
+		memcpy(stamp, least, WGX_TIMESTAMP_LEN);
+}
 
 /**
  * wgx_noise_stamp() - the TAI64N for the next initiation to @hs's peer (P-HS-3)
@@ -80,7 +96,7 @@ void wgx_noise_stamp(struct wgx_handshake *hs, uint64_t real, uint8_t last[WGX_T
  * wgx_noise_create_initiation() - @msg but for its macs
  * @ephemeral: 32 random bytes; @index: our receiver index, which then belongs to @hs
  *
- * Return: 0, or -EKEYREJECTED where a Diffie-Hellman result is zero.
+ * @hs: prepared. Return: 0, or -EKEYREJECTED where a Diffie-Hellman result is zero.
  */
 int wgx_noise_create_initiation(struct wgx_handshake *hs, const uint8_t public_key[WGX_KEY_LEN],
 				const uint8_t ephemeral[WGX_KEY_LEN],
@@ -100,7 +116,7 @@ int wgx_noise_read_initiation(struct wgx_initiation *in, const uint8_t private_k
 /**
  * wgx_noise_consume_initiation() - prove it, and commit it to @hs
  *
- * Return: 0; -EKEYREJECTED; -EBADMSG; -EALREADY for a stamp not after the last (P-HS-3); -EBUSY for one
+ * @hs: prepared. Return: 0; -EKEYREJECTED; -EBADMSG; -EALREADY for a stamp not after the last (P-HS-3); -EBUSY for one
  * less than 20 ms after the last initiation (P-HS-4).
  */
 int wgx_noise_consume_initiation(struct wgx_handshake *hs, const struct wgx_initiation *in,

@@ -16,6 +16,12 @@ struct wgx_replay {
 	uint64_t seen[WGX_REPLAY_WORDS];
 };
 
+/** wgx_replay_floor() - the lowest counter that wgx_replay_accept() would still take; it never falls */
+static inline uint64_t wgx_replay_floor(const struct wgx_replay *r)
+{
+	return r->next > WGX_REPLAY_WINDOW + 1 ? r->next - WGX_REPLAY_WINDOW - 1 : 0;
+}
+
 /** wgx_replay_accept() - true, and remembered, if @counter is new; call after authentication only */
 bool wgx_replay_accept(struct wgx_replay *r, uint64_t counter);
 

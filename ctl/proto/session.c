@@ -37,6 +37,7 @@ void wgx_local_set_key(struct wgx_local *l, const uint8_t private_key[WGX_KEY_LE
 		memmove(l->private_key, private_key, WGX_KEY_LEN);
 		wgx_clamp(l->private_key);
 		wgx_public_key(l->public_key, l->private_key);
+		l->up->stamp_floor(l->ctx, l->last_stamp); /* for the key may not be new */
 	} else {
 		wgx_wipe(l->private_key, sizeof(l->private_key));
 		memset(l->public_key, 0, sizeof(l->public_key));
@@ -51,11 +52,10 @@ void wgx_local_clear(struct wgx_local *l)
 
 /* ---- this peer ---- */
 
-static void set_private(struct wgx_session *s)
+/* The peer may know any stamp that was sent before it became ours, or before the key did (P-HS-3). */
+static void begin_stamps(struct wgx_session *s)
 {
-	const struct wgx_local *l = s->local;
-
-	wgx_handshake_set_private(&s->handshake, l->has_identity ? l->private_key : NULL);
+	wgx_stamp_raise(s->handshake.last_stamp_sent, s->local->last_stamp);
 }
 
 static void abandon_index(struct wgx_session *s)
@@ -77,8 +77,8 @@ void wgx_session_init(struct wgx_session *s, struct wgx_local *l,
 	memset(s, 0, sizeof(*s));
 	s->local = l;
 	wgx_handshake_init(&s->handshake, public_key);
-	set_private(s);
-	wgx_cookie_maker_init(&s->cookie, public_key);
+	begin_stamps(s);
+	wgx_cookie_maker_init(&s->cookie, s->handshake.remote_static);
 	wgx_timers_init(&s->timers);
 }
 
@@ -106,7 +106,8 @@ static void expire_sending(struct wgx_keypair *kp)
 
 void wgx_session_identity_changed(struct wgx_session *s)
 {
-	set_private(s);
+	wgx_handshake_forget_private(&s->handshake);
+	begin_stamps(s);
 	abandon_handshake(s);
 	atomic_store(&s->timers.last_initiated, 0);
 	expire_sending(s->keypairs.next);
@@ -159,8 +160,12 @@ static int create_initiation(struct wgx_session *s, uint32_t index, struct wgx_m
 	uint8_t ephemeral[WGX_KEY_LEN], stamp[WGX_TIMESTAMP_LEN];
 	int err;
 
+	err = wgx_handshake_prepare(&s->handshake, l->private_key);
+	if (err)
+		return err;
 	random_bytes(l, ephemeral, sizeof(ephemeral));
 	wgx_noise_stamp(&s->handshake, now->real, l->last_stamp, stamp);
+	l->up->stamp_reserve(l->ctx, stamp);
 	err = wgx_noise_create_initiation(&s->handshake, l->public_key, ephemeral, stamp, index,
 					  msg);
 	wgx_wipe(ephemeral, sizeof(ephemeral));
@@ -288,12 +293,13 @@ static int consume_initiation(struct wgx_local *l, const struct wgx_msg_initiati
 	if (err)
 		goto out;
 	s = l->up->find_key(l->ctx, in.remote_static);
+	*ret_session = s;
 	err = -ENOENT;
 	if (!s || !s->timers.running)
 		goto out;
-	err = wgx_noise_consume_initiation(&s->handshake, &in, now->boot);
+	err = wgx_handshake_prepare(&s->handshake, l->private_key);
 	if (!err)
-		*ret_session = s;
+		err = wgx_noise_consume_initiation(&s->handshake, &in, now->boot);
 out:
 	wgx_wipe(&in, sizeof(in));
 	return err;
@@ -304,8 +310,8 @@ static enum wgx_handshake_result receive_initiation(struct wgx_local *l, const v
 						    const struct wgx_now *now,
 						    struct wgx_session **ret_session)
 {
-	struct wgx_session *s;
-	int err = consume_initiation(l, msg, now, &s);
+	int err = consume_initiation(l, msg, now, ret_session);
+	struct wgx_session *s = *ret_session;
 
 	if (err)
 		return err == -EBUSY ? WGX_HS_LIMITED : WGX_HS_INVALID;
@@ -313,7 +319,6 @@ static enum wgx_handshake_result receive_initiation(struct wgx_local *l, const v
 	respond(s, now);
 	wgx_timers_any_received(s, now->boot);
 	wgx_timers_arm(s, wgx_timers_next(s));
-	*ret_session = s;
 	return WGX_HS_OK;
 }
 
@@ -326,6 +331,7 @@ static enum wgx_handshake_result receive_response(struct wgx_local *l, const voi
 	struct wgx_keypair *kp = NULL;
 	struct wgx_session *s = l->up->find_index(l->ctx, le32toh(response->receiver), &kp);
 
+	*ret_session = s;
 	if (!s || kp || !s->timers.running)
 		return WGX_HS_INVALID;
 	if (wgx_noise_consume_response(&s->handshake, l->private_key, response))
@@ -337,7 +343,6 @@ static enum wgx_handshake_result receive_response(struct wgx_local *l, const voi
 		flush_staged(s); /* or a keepalive: the responder waits for it (P-HS-7) */
 	}
 	wgx_timers_arm(s, wgx_timers_next(s));
-	*ret_session = s;
 	return WGX_HS_OK;
 }
 
@@ -351,9 +356,10 @@ static enum wgx_handshake_result receive_cookie(struct wgx_local *l, const void 
 	struct wgx_keypair *kp = NULL;
 	struct wgx_session *s = l->up->find_index(l->ctx, le32toh(reply->receiver), &kp);
 
-	if (!s || wgx_cookie_consume(&s->cookie, reply, now->boot))
-		return WGX_HS_INVALID;
-	return WGX_HS_OK;
+	if (s && !wgx_cookie_consume(&s->cookie, reply, now->boot))
+		return WGX_HS_OK;
+	*ret_session = s;
+	return WGX_HS_INVALID;
 }
 
 static void refresh_secret(struct wgx_local *l, uint64_t boot)
@@ -367,14 +373,22 @@ static void refresh_secret(struct wgx_local *l, uint64_t boot)
 	wgx_wipe(secret, sizeof(secret));
 }
 
-static void send_cookie(struct wgx_local *l, const void *msg, size_t len,
-			const struct wgx_from *from)
+/* They are no secret, and under load a system call for each would cost as much as a hash. */
+static const uint8_t *next_nonce(struct wgx_local *l)
+{
+	if (!l->nonces_left) {
+		random_bytes(l, l->nonces, sizeof(l->nonces));
+		l->nonces_left = WGX_COOKIE_NONCES;
+	}
+	return l->nonces[--l->nonces_left];
+}
+
+void wgx_handshake_refuse(struct wgx_local *l, const void *msg, size_t len,
+			  const struct wgx_from *from)
 {
 	struct wgx_msg_cookie reply;
-	uint8_t nonce[WGX_COOKIE_NONCE_LEN];
 
-	random_bytes(l, nonce, sizeof(nonce));
-	wgx_cookie_reply(&l->checker, msg, len, from, nonce, &reply);
+	wgx_cookie_reply(&l->checker, msg, len, from, next_nonce(l), &reply);
 	l->up->send_reply(l->ctx, from, &reply, sizeof(reply));
 }
 
@@ -386,10 +400,7 @@ static enum wgx_handshake_result admit(struct wgx_local *l, const void *msg, siz
 		refresh_secret(l, boot);
 	switch (wgx_cookie_check(&l->checker, msg, len, from, under_load)) {
 	case WGX_MAC_VALID:
-		if (!under_load)
-			return WGX_HS_OK;
-		send_cookie(l, msg, len, from);
-		return WGX_HS_COOKIE_SENT;
+		return under_load ? WGX_HS_NO_COOKIE : WGX_HS_OK;
 	case WGX_MAC_COOKIE:
 		return wgx_ratelimit_allow(&l->checker.limit, from->limit_id, from->v6, boot)
 			       ? WGX_HS_OK
@@ -429,8 +440,19 @@ static const struct message_type *classify(const void *msg, size_t len)
 	return type->receive && type->len == len ? type : NULL;
 }
 
-enum wgx_handshake_result wgx_receive_handshake(struct wgx_local *l, const void *msg, size_t len,
-						const struct wgx_from *from, bool under_load,
+enum wgx_handshake_result wgx_handshake_admit(struct wgx_local *l, const void *msg, size_t len,
+					      const struct wgx_from *from, bool under_load,
+					      uint64_t boot)
+{
+	const struct message_type *type = classify(msg, len);
+
+	if (!type || !l->has_identity)
+		return WGX_HS_INVALID;
+	return type->has_macs ? admit(l, msg, len, from, under_load, boot) : WGX_HS_OK;
+}
+
+enum wgx_handshake_result wgx_handshake_consume(struct wgx_local *l, const void *msg, size_t len,
+						const struct wgx_from *from,
 						const struct wgx_now *now,
 						struct wgx_session **ret_session)
 {
@@ -447,13 +469,8 @@ enum wgx_handshake_result wgx_receive_handshake(struct wgx_local *l, const void 
 	if (!type || !l->has_identity)
 		return WGX_HS_INVALID;
 	memcpy(&copy, msg, len);
-	if (type->has_macs) {
-		result = admit(l, &copy, len, from, under_load, now->boot);
-		if (result != WGX_HS_OK)
-			return result;
-	}
 	result = type->receive(l, &copy, from, now, &s);
-	if (result == WGX_HS_OK && ret_session)
+	if (s && ret_session)
 		*ret_session = s;
 	return result;
 }

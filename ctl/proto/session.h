@@ -69,11 +69,19 @@ struct wgx_upcalls {
 	void (*set_endpoint)(void *ctx, struct wgx_session *s, const struct wgx_from *from);
 	void (*clear_source)(void *ctx,
 			     struct wgx_session *s); /* forget the sticky source address */
+	/* what has been sent outlives the interface (P-HS-3) */
+	void (*stamp_floor)(
+		void *ctx, uint8_t stamp[WGX_TIMESTAMP_LEN]); /* raise to what was sent before us */
+	void (*stamp_reserve)(
+		void *ctx,
+		const uint8_t stamp[WGX_TIMESTAMP_LEN]); /* to be sent: remember before */
 	/* the rest */
 	void (*wake)(void *ctx,
 		     struct wgx_session *s); /* from any thread: call wgx_session_run() soon */
 	void (*random)(void *ctx, void *buf, size_t len);
 };
+
+#define WGX_COOKIE_NONCES 32
 
 /**
  * struct wgx_local - this interface's own identity, shared by its sessions
@@ -84,6 +92,8 @@ struct wgx_local {
 	uint8_t public_key[WGX_KEY_LEN];
 	bool has_identity;
 	struct wgx_cookie_checker checker;
+	uint8_t nonces[WGX_COOKIE_NONCES][WGX_COOKIE_NONCE_LEN]; /* random, for cookie replies */
+	unsigned int nonces_left;
 	uint8_t last_stamp
 		[WGX_TIMESTAMP_LEN]; /* the last TAI64N sent: never goes backwards (P-HS-3) */
 	const struct wgx_upcalls *up;
@@ -92,17 +102,17 @@ struct wgx_local {
 
 /** struct wgx_session - one peer. Fields are private to ctl/proto but for those read below. */
 struct wgx_session {
+	struct wgx_timers timers; /* first: in a peer it begins with a cache line */
 	struct wgx_local *local;
 	struct wgx_handshake handshake;
 	struct wgx_keypairs keypairs;
 	struct wgx_cookie_maker cookie;
-	struct wgx_timers timers;
 };
 
 enum wgx_handshake_result {
 	WGX_HS_OK, /* consumed; state advanced */
 	WGX_HS_INVALID, /* does not verify; nothing changed */
-	WGX_HS_COOKIE_SENT, /* under load: answered with a cookie reply */
+	WGX_HS_NO_COOKIE, /* under load: it has shown no cookie, or a wrong one */
 	WGX_HS_LIMITED, /* over its source's rate, or the peer's flood gate */
 };
 
@@ -128,12 +138,25 @@ void wgx_session_stop(struct wgx_session *s);
 void wgx_session_start(struct wgx_session *s, const struct wgx_now *now);
 
 /**
- * wgx_receive_handshake() - one message of type 1, 2 or 3
+ * wgx_handshake_admit() - the cheap look at one message of type 1, 2 or 3, before any Diffie-Hellman: its form,
+ * mac1 (P-HS-1), and under load mac2 and its source's rate (P-DOS-2)
  * @under_load: P-DOS-1, judged by the caller from its queue
- * @ret_session: the peer it authenticated as, when WGX_HS_OK; may be NULL
+ *
+ * Return: WGX_HS_OK: it is worth wgx_handshake_consume(); WGX_HS_NO_COOKIE: and no more than wgx_handshake_refuse()
  */
-enum wgx_handshake_result wgx_receive_handshake(struct wgx_local *l, const void *msg, size_t len,
-						const struct wgx_from *from, bool under_load,
+enum wgx_handshake_result wgx_handshake_admit(struct wgx_local *l, const void *msg, size_t len,
+					      const struct wgx_from *from, bool under_load,
+					      uint64_t boot);
+/** wgx_handshake_refuse() - answer a message with WGX_HS_NO_COOKIE: a cookie reply */
+void wgx_handshake_refuse(struct wgx_local *l, const void *msg, size_t len,
+			  const struct wgx_from *from);
+/**
+ * wgx_handshake_consume() - a message that was admitted, at once or after it has waited in a queue
+ * @ret_session: when WGX_HS_OK, the peer it authenticated as; else, unproven, the one it claims to be of. May
+ *	be NULL; left alone where there is none
+ */
+enum wgx_handshake_result wgx_handshake_consume(struct wgx_local *l, const void *msg, size_t len,
+						const struct wgx_from *from,
 						const struct wgx_now *now,
 						struct wgx_session **ret_session);
 

@@ -9,7 +9,9 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <wgx/wire.h>
 
 struct wgx_session;
 struct wgx_now;
@@ -25,7 +27,6 @@ struct wgx_now;
 #define WGX_COOKIE_LATENCY (5 * WGX_SECOND)
 #define WGX_INITIATION_INTERVAL (WGX_SECOND / 50) /* P-HS-4 */
 #define WGX_REKEY_AFTER_MESSAGES (UINT64_C(1) << 60)
-#define WGX_REJECT_AFTER_MESSAGES (UINT64_MAX - (UINT64_C(1) << 13))
 
 #define WGX_NEW_HANDSHAKE_AFTER (WGX_KEEPALIVE_TIMEOUT + WGX_REKEY_TIMEOUT)
 #define WGX_LAST_MINUTE_AFTER (WGX_REJECT_AFTER_TIME - WGX_KEEPALIVE_TIMEOUT - WGX_REKEY_TIMEOUT)
@@ -41,8 +42,15 @@ enum wgx_want {
 	WGX_WANT_CONFIRM = 8, /* something authenticated under the next keypair */
 };
 
-/** struct wgx_timers - private to timers.c and session.c; times in boot ns */
+/**
+ * struct wgx_timers - private to timers.c and session.c; times in boot ns
+ * A cache line for each worker, which it writes all the time; filled with what is seldom written.
+ */
 struct wgx_timers {
+	/* written by the seal worker */
+	_Atomic uint64_t last_sent; /* anything authenticated */
+	_Atomic uint64_t
+		unanswered_since; /* first data sent since anything came; 0: none (P-TM-4) */
 	/* under the lock */
 	uint64_t initiate_at; /* the next (re)transmission of an initiation */
 	uint64_t zero_at; /* P-TM-6 */
@@ -50,22 +58,12 @@ struct wgx_timers {
 	uint64_t unanswered_jitter;
 	uint64_t persistent; /* interval; 0: off */
 	uint64_t persistent_from; /* when it last fired */
-	unsigned int attempts;
-	bool persistent_now;
-	bool running;
-	bool staged; /* packets may wait for the handshake that is under way */
-	uint8_t pad0[64];
-	/* written by the seal worker */
-	_Atomic uint64_t last_sent; /* anything authenticated */
-	_Atomic uint64_t
-		unanswered_since; /* first data sent since anything came; 0: none (P-TM-4) */
-	uint8_t pad1[64];
+
 	/* written by the open worker */
 	_Atomic uint64_t last_received; /* anything authenticated */
 	_Atomic uint64_t
 		unreplied_since; /* first data received since anything was sent; 0: none (P-TM-5) */
-	uint8_t pad2[64];
-	/* seldom written */
+	/* any thread */
 	_Atomic uint64_t
 		armed; /* the deadline that wgx_session_run() last gave, or a wake lowered */
 	_Atomic uint64_t
@@ -73,7 +71,13 @@ struct wgx_timers {
 	_Atomic uint64_t last_handshake; /* Unix ns */
 	_Atomic unsigned int wants; /* enum wgx_want */
 	_Atomic bool last_minute_sent;
+	/* under the lock */
+	bool persistent_now;
+	bool running;
+	bool staged; /* packets may wait for the handshake that is under way */
+	unsigned int attempts;
 };
+_Static_assert(offsetof(struct wgx_timers, last_received) == 64, "another cache line");
 
 /** wgx_expired() - has @interval passed since @since? Right as well where @now is a little before @since. */
 static inline bool wgx_expired(uint64_t since, uint64_t interval, uint64_t now)
