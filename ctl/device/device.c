@@ -10,6 +10,7 @@
 #include "proto/crypto.h"
 
 #define BUCKETS 1024 /* of by_key, to begin with */
+#define PACE 256 /* peers and prefixes between two pauses: half a millisecond */
 
 uint64_t wgx_clock_ns(clockid_t id)
 {
@@ -93,17 +94,83 @@ void wgx_device_free_id(struct wgx_device *dev, uint32_t id)
 	}
 }
 
+/* ---- the lock ---- */
+
+/* Nodes of allowed IPs that were unlinked while the lock was held, until no worker sees them. */
+struct retired {
+	struct rcu_head rcu;
+	struct wgx_device *dev;
+	wgx_node_id nodes;
+};
+
+static void free_retired(struct rcu_head *rcu)
+{
+	struct retired *r = caa_container_of(rcu, struct retired, rcu);
+
+	wgx_allowedips_reclaim(&r->dev->allowed, r->nodes);
+	wgx_device_put(r->dev);
+	free(r);
+}
+
+static void retire(struct wgx_device *dev)
+{
+	wgx_node_id nodes = wgx_allowedips_take_retired(&dev->allowed);
+	struct retired *r;
+
+	if (!nodes)
+		return;
+	r = malloc(sizeof(*r));
+	if (!r) {
+		wgx_rcu_synchronize();
+		wgx_allowedips_reclaim(&dev->allowed, nodes);
+		return;
+	}
+	r->dev = dev;
+	r->nodes = nodes;
+	wgx_device_get(dev);
+	wgx_rcu_call(&r->rcu, free_retired);
+}
+
+void wgx_device_lock(struct wgx_device *dev)
+{
+	pthread_mutex_lock(&dev->turn);
+	pthread_mutex_lock(&dev->lock);
+	pthread_mutex_unlock(&dev->turn);
+	dev->pace = 0;
+}
+
+void wgx_device_lock_offline(struct wgx_device *dev)
+{
+	wgx_rcu_offline();
+	wgx_device_lock(dev);
+	wgx_rcu_online();
+}
+
+void wgx_device_unlock(struct wgx_device *dev)
+{
+	dev->ops->mirror_peers(dev);
+	retire(dev);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void wgx_device_commit(struct wgx_device *dev)
+{
+	wgx_device_unlock(dev);
+	dev->ops->mirror_prefixes(dev, true);
+}
+
+void wgx_device_pause(struct wgx_device *dev)
+{
+	if (++dev->pace < PACE)
+		return;
+	wgx_device_unlock(dev);
+	wgx_rcu_offline(); /* as who waits for a lock has to, and so that hash tables can grow */
+	dev->ops->mirror_prefixes(dev, false);
+	wgx_device_lock(dev);
+	wgx_rcu_online();
+}
+
 /* ---- creation and end ---- */
-
-static void free_node(struct rcu_head *rcu)
-{
-	wgx_allowedips_node_free((struct wgx_allowedips_node *)rcu);
-}
-
-static void retire_node(struct wgx_allowedips *a, struct wgx_allowedips_node *node)
-{
-	wgx_rcu_call((struct rcu_head *)node, free_node); /* allowedips.h gives us these bytes */
-}
 
 unsigned long wgx_key_hash(const struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN])
 {
@@ -134,8 +201,9 @@ static void init_device(struct wgx_device *dev, const char *name, uint32_t id,
 	dev->env = env;
 	atomic_init(&dev->refs, 1);
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_mutex_init(&dev->turn, NULL);
 	CDS_INIT_LIST_HEAD(&dev->peers);
-	wgx_allowedips_init(&dev->allowed, retire_node);
+	wgx_allowedips_init(&dev->allowed);
 	randombytes_buf(dev->hash_key, sizeof(dev->hash_key));
 	wgx_local_init(dev->local, &wgx_device_upcalls, dev, &now);
 }
@@ -150,8 +218,8 @@ int wgx_device_create(const char *name, uint32_t id, struct wgx_index *index,
 	dev->local = wgx_secmem_alloc(sizeof(*dev->local));
 	if (!dev->local)
 		goto free_dev;
-	dev->by_key = cds_lfht_new_flavor(BUCKETS, BUCKETS, 0, CDS_LFHT_AUTO_RESIZE,
-					  &urcu_qsbr_flavor, NULL);
+	dev->by_key =
+		cds_lfht_new_flavor(BUCKETS, BUCKETS, 0, WGX_LFHT_FLAGS, &urcu_qsbr_flavor, NULL);
 	if (!dev->by_key)
 		goto free_local;
 	init_device(dev, name, id, index, ops, env);
@@ -176,6 +244,7 @@ void wgx_device_put(struct wgx_device *dev)
 		return;
 	wgx_secmem_free(dev->local, sizeof(*dev->local));
 	pthread_mutex_destroy(&dev->lock);
+	pthread_mutex_destroy(&dev->turn);
 	free(dev->free_ids);
 	free(dev);
 }
@@ -186,14 +255,14 @@ void wgx_device_destroy(struct wgx_device *dev)
 
 	if (!dev)
 		return;
-	pthread_mutex_lock(&dev->lock);
+	wgx_device_lock(dev);
 	wgx_device_down(dev);
 	cds_list_for_each_entry_safe(peer, next, &dev->peers, all) {
 		wgx_peer_remove(peer);
 	}
-	cds_lfht_destroy(dev->by_key, NULL);
+	wgx_rcu_destroy_table(dev->by_key);
 	wgx_local_clear(dev->local);
-	pthread_mutex_unlock(&dev->lock);
+	wgx_device_commit(dev);
 	wgx_device_put(dev);
 }
 
@@ -233,7 +302,8 @@ int wgx_device_up(struct wgx_device *dev)
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_session_start(&peer->session, &now);
 		/* the link was up, and packets came, a moment before we heard of it */
-		dev->ops->seal_command(dev, peer, WGX_SEAL_RETRY);
+		wgx_peer_staged_command(peer, WGX_SEAL_RETRY);
+		wgx_device_pause(dev);
 	}
 	return 0;
 }
@@ -249,7 +319,10 @@ void wgx_device_down(struct wgx_device *dev)
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_session_stop(&peer->session);
 		wgx_endpoint_clear_source(&peer->endpoint);
+		wgx_device_pause(dev);
 	}
+	dev->ops->unbind(dev);
+	dev->bound = false;
 }
 
 int wgx_device_set_sockets(struct wgx_device *dev, uint16_t port, uint32_t fwmark)
@@ -305,11 +378,12 @@ void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KE
 		if (peer)
 			wgx_peer_remove(peer);
 	}
+	dev->ops->mirror_identity(dev, removed ? NULL : public_key);
 	wgx_local_set_key(dev->local, removed ? NULL : clamped);
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_session_identity_changed(&peer->session);
 		if (dev->up)
-			dev->ops->seal_command(dev, peer, WGX_SEAL_RETRY);
+			wgx_peer_staged_command(peer, WGX_SEAL_RETRY);
 	}
 out:
 	wgx_wipe(clamped, sizeof(clamped));

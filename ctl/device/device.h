@@ -3,8 +3,8 @@
  * The model of one interface: identity, peers, allowed IPs. What the UAPI configures, what the protocol
  * thread advances and what the workers read.
  *
- * @lock guards all that is written here. Workers take no lock: they reach peers through allowed IPs
- * (wgx_device_route) and through receiver indices (wgx_index_find) under RCU.
+ * @lock guards all that is written here: wgx_device_lock(). Workers take no lock: they reach peers through
+ * allowed IPs (wgx_device_route) and through receiver indices (wgx_index_find) under RCU.
  */
 #ifndef WGX_DEVICE_DEVICE_H
 #define WGX_DEVICE_DEVICE_H
@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <time.h>
 #include <urcu/list.h>
+#include "device/drops.h"
 #include "device/endpoint.h"
 #include "device/index.h"
 #include "device/peerqueue.h"
@@ -24,6 +25,7 @@
 #define WGX_PEERS_MAX (1u << 20)
 
 struct wgx_device;
+struct wgx_peer_name; /* ctl/device/name.c */
 struct wgx_staged; /* ctl/path/staged.h */
 
 /** enum wgx_seal_command - bits of wgx_peer.seal_commands, for the seal worker */
@@ -45,6 +47,7 @@ struct wgx_peer {
 	uint32_t id; /* key in the BPF maps; unique within the interface, the lowest free one */
 	_Atomic uint32_t refs;
 	_Atomic bool dead; /* removed: workers let it be */
+	bool doomed; /* to be removed at the end of the transaction that is being applied */
 	uint16_t keepalive; /* seconds */
 	struct wgx_endpoint_cell endpoint;
 	_Atomic bool
@@ -52,18 +55,31 @@ struct wgx_peer {
 	struct wgx_allowedips_owner allowed;
 	struct cds_list_head all; /* wgx_device.peers */
 	struct cds_lfht_node by_key;
+	struct wgx_peer_name *name; /* NULL: none; ctl/device/name.h */
 	struct rcu_head rcu;
 	_Atomic uint64_t tx_bytes,
 		rx_bytes; /* of messages, headers included, as the Linux driver counts */
 	_Atomic uint64_t tx_packets, rx_packets;
+	struct wgx_peer_drops drops;
 	/* the protocol thread's queue and heap */
 	struct wgx_peer_link protocol_link;
+	bool timed; /* under the lock: it is in the heap, or will be in a moment */
 	uint64_t deadline; /* boot ns; the protocol thread's own */
 	size_t heap_slot;
 	/* the seal worker's queue */
 	struct wgx_peer_link seal_link;
 	_Atomic uint32_t seal_commands;
+	_Atomic bool stages; /* the seal worker has ever kept a packet back */
 	struct wgx_staged *staged; /* the seal worker's own */
+};
+
+_Static_assert(offsetof(struct wgx_peer, session.timers) == 0, "begins with a cache line");
+
+/** enum wgx_peer_news - what there is to tell of a peer */
+enum wgx_peer_news {
+	WGX_PEER_NEW,
+	WGX_PEER_MOVED, /* its endpoint is another */
+	WGX_PEER_GONE,
 };
 
 /** struct wgx_device_ops - what the model asks of sockets, workers and BPF maps; all under the lock but
@@ -72,31 +88,44 @@ struct wgx_device_ops {
 	/* new sockets for @port (0: any) and @fwmark; on success the old ones go and the port in use is
 	 * returned in @ret_port; on failure (-EADDRINUSE …) all stays as it was */
 	int (*rebind)(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port);
+	void (*unbind)(struct wgx_device *dev); /* no sockets until the next rebind */
 	void (*send_handshake)(struct wgx_device *dev, struct wgx_peer *peer, const void *msg,
 			       size_t len);
 	void (*send_reply)(struct wgx_device *dev, const struct wgx_endpoint *to, const void *msg,
 			   size_t len);
 	void (*seal_command)(struct wgx_device *dev, struct wgx_peer *peer, uint32_t commands);
+	/* stamps of all interfaces, as in struct wgx_upcalls (P-HS-3) */
+	void (*stamp_floor)(struct wgx_device *dev, uint8_t stamp[WGX_TIMESTAMP_LEN]);
+	void (*stamp_reserve)(struct wgx_device *dev, const uint8_t stamp[WGX_TIMESTAMP_LEN]);
 	void (*wake)(struct wgx_device *dev, struct wgx_peer *peer); /* any thread */
 	/* the last reference went: free peer->staged (NULL or not); liburcu's thread */
 	void (*free_staged)(struct wgx_staged *staged);
-	/* copies of the model for BPF and for people; @peer NULL: gone */
+	/* copies of the model for BPF and for people; @peer NULL: gone. Prefixes may be gathered until
+	 * mirror_prefixes, peers until mirror_peers, which comes before the lock is let go. */
 	void (*mirror_prefix)(struct wgx_device *dev, const struct wgx_prefix *prefix,
 			      const struct wgx_peer *peer);
-	void (*mirror_peer)(struct wgx_device *dev, const struct wgx_peer *peer, bool gone);
+	/* not under the lock, by the thread that changes prefixes; @all: or only where they are many */
+	void (*mirror_prefixes)(struct wgx_device *dev, bool all);
+	void (*mirror_peer)(struct wgx_device *dev, const struct wgx_peer *peer,
+			    enum wgx_peer_news news);
+	void (*mirror_peers)(struct wgx_device *dev);
 	void (*mirror_receiver)(struct wgx_device *dev, uint32_t index,
 				const struct wgx_peer *peer);
+	/* before the model has it; NULL: the private key goes */
+	void (*mirror_identity)(struct wgx_device *dev, const uint8_t *public_key);
 };
 
 struct wgx_device {
 	char name[IFNAMSIZ];
 	uint32_t id; /* within the daemon */
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, turn; /* @turn: whose turn it is to get @lock next */
+	unsigned int pace; /* wgx_device_pause()s since @lock was taken */
 	struct wgx_local *local; /* locked memory */
 	struct wgx_index *index; /* the daemon's */
 	struct wgx_allowedips allowed;
 	struct cds_list_head peers; /* in order of creation */
 	struct cds_lfht *by_key;
+	void *by_name; /* of those peers that have one: tsearch(3)'s, of ctl/device/name.c */
 	uint32_t n_peers;
 	uint16_t listen_port;
 	uint32_t fwmark;
@@ -129,10 +158,26 @@ int wgx_device_create(const char *name, uint32_t id, struct wgx_index *index,
 /** wgx_device_destroy() - remove all peers and wipe; no worker may reach it any more. NULL is legal. */
 void wgx_device_destroy(struct wgx_device *dev);
 
-/* All below run under dev->lock, in a thread that is registered with RCU and online. */
+/** wgx_device_lock() - wait for the model in turn: who has just let go of it comes after those who wait */
+void wgx_device_lock(struct wgx_device *dev);
+/** wgx_device_lock_offline() - the same offline, as wgx_rcu_lock(): its holder may wait for a grace period */
+void wgx_device_lock_offline(struct wgx_device *dev);
+/** wgx_device_unlock() - with its peers' mirrors up to date */
+void wgx_device_unlock(struct wgx_device *dev);
+/** wgx_device_commit() - unlock, and then bring the mirrors of prefixes up to date: after a change of them */
+void wgx_device_commit(struct wgx_device *dev);
+/**
+ * wgx_device_pause() - after each peer and each prefix of a long change or walk: let others have the lock, now and
+ *	then
+ * The protocol thread changes sessions and endpoints meanwhile; peers and prefixes are changed and walked by the
+ * caller's thread alone. It holds no reference, and may become quiescent in here.
+ */
+void wgx_device_pause(struct wgx_device *dev);
+
+/* All below run under the lock, in a thread that is registered with RCU and online. */
 /** wgx_device_up() - open the sockets (ops->rebind) and start each peer's timers; 0 or rebind's error */
 int wgx_device_up(struct wgx_device *dev);
-/** wgx_device_down() - stop all sessions; sockets stay, but nothing is sent until the next up */
+/** wgx_device_down() - stop all sessions and close the sockets (ops->unbind); the port stays configured */
 void wgx_device_down(struct wgx_device *dev);
 /** wgx_device_set_private_key() - P-HS-8; all zero removes it; the same one again does nothing */
 void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
@@ -143,16 +188,17 @@ int wgx_device_set_sockets(struct wgx_device *dev, uint16_t port, uint32_t fwmar
 struct wgx_peer *wgx_device_find_peer(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
 /** wgx_peer_create() - -EEXIST, -ENOMEM, or -EADDRNOTAVAIL for our own public key (P-HS-8) */
 int wgx_peer_create(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN], struct wgx_peer **ret);
-void wgx_peer_remove(struct wgx_peer *peer);
+void wgx_peer_remove(struct wgx_peer *peer); /* may pause */
 /** wgx_peer_add_prefix() - from whoever has it (P-UA-5). 0, -EINVAL, -ENOMEM. */
 int wgx_peer_add_prefix(struct wgx_peer *peer, const struct wgx_prefix *prefix);
 /** wgx_peer_remove_prefix() - 0, -EINVAL, or -ENOENT where this peer does not have it */
 int wgx_peer_remove_prefix(struct wgx_peer *peer, const struct wgx_prefix *prefix);
-void wgx_peer_remove_all_prefixes(struct wgx_peer *peer);
-/** wgx_peer_replace_begin() - those not added again before wgx_peer_replace_end() go then; abort: all stay */
-void wgx_peer_replace_begin(struct wgx_peer *peer, struct wgx_allowedips_owner *stale);
-void wgx_peer_replace_end(struct wgx_peer *peer, struct wgx_allowedips_owner *stale);
-void wgx_peer_replace_abort(struct wgx_peer *peer, struct wgx_allowedips_owner *stale);
+void wgx_peer_remove_all_prefixes(struct wgx_peer *peer); /* may pause */
+/** wgx_peer_replace_begin() - what is neither added again nor taken by another peer before
+ * wgx_peer_replace_end() goes then, or stays with wgx_peer_replace_abort() */
+void wgx_peer_replace_begin(struct wgx_peer *peer);
+void wgx_peer_replace_end(struct wgx_peer *peer); /* without a begin: nothing; may pause */
+void wgx_peer_replace_abort(struct wgx_peer *peer);
 /** wgx_peer_set_endpoint() - as configured; the same destination again keeps the sticky source */
 void wgx_peer_set_endpoint(struct wgx_peer *peer, const struct wgx_endpoint *e);
 void wgx_peer_set_psk(struct wgx_peer *peer, const uint8_t psk[WGX_KEY_LEN]);

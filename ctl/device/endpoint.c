@@ -78,6 +78,19 @@ void wgx_endpoint_clear_source(struct wgx_endpoint_cell *c)
 	begin_write(c);
 	wgx_endpoint_read(c, &e);
 	memset(&e.src6, 0, sizeof(e.src6));
+	e.src_if = 0;
+	store(c, &e);
+	end_write(c);
+}
+
+void wgx_endpoint_refuse_source(struct wgx_endpoint_cell *c)
+{
+	struct wgx_endpoint e;
+
+	begin_write(c);
+	wgx_endpoint_read(c, &e);
+	if (e.addr.sa.sa_family == AF_INET)
+		e.src4.s_addr = 0;
 	store(c, &e);
 	end_write(c);
 }
@@ -105,12 +118,21 @@ bool wgx_endpoint_equal(const struct wgx_endpoint *a, const struct wgx_endpoint 
 		return false;
 	switch (a->addr.sa.sa_family) {
 	case AF_INET:
-		return a->src4.s_addr == b->src4.s_addr;
+		return a->src4.s_addr == b->src4.s_addr && a->src_if == b->src_if;
 	case AF_INET6:
 		return !memcmp(&a->src6, &b->src6, 16);
 	default:
 		return true;
 	}
+}
+
+bool wgx_endpoint_is_news(const struct wgx_endpoint *known, const struct wgx_endpoint *from)
+{
+	bool refused = known->addr.sa.sa_family == AF_INET && !known->src4.s_addr && known->src_if;
+
+	if (refused && wgx_endpoint_same_destination(known, from) && known->src_if == from->src_if)
+		return false;
+	return !wgx_endpoint_equal(known, from);
 }
 
 int wgx_parse_number(const char *text, size_t len, uint64_t max, uint64_t *ret)

@@ -15,7 +15,9 @@ struct wgx_from;
  * struct wgx_endpoint - destination and sticky source
  * @addr: sa_family AF_UNSPEC: not known
  * @src4, @src6: the local address that the peer last reached; zero: the kernel chooses
- * @pad: zero. (The device is not kept: routing may change, the address must not.)
+ * @src_if: IPv4: the device by which the peer reached @src4; zero: not known. @src4 is forgotten once the
+ *	route to the peer leaves by another one (P-DT-10), and not learnt again by that device until routes
+ *	change; IPv6 keeps @src6 while it is ours, as Linux does.
  */
 struct wgx_endpoint {
 	union {
@@ -27,7 +29,7 @@ struct wgx_endpoint {
 		struct in_addr src4;
 		struct in6_addr src6;
 	};
-	uint32_t pad;
+	uint32_t src_if;
 };
 _Static_assert(sizeof(struct wgx_endpoint) == 48, "copied as six words");
 
@@ -40,8 +42,16 @@ struct wgx_endpoint_cell {
 
 void wgx_endpoint_read(const struct wgx_endpoint_cell *c, struct wgx_endpoint *ret);
 void wgx_endpoint_write(struct wgx_endpoint_cell *c, const struct wgx_endpoint *e);
-/** wgx_endpoint_clear_source() - forget the sticky source address only */
+/** wgx_endpoint_clear_source() - forget the sticky source, address and device, only */
 void wgx_endpoint_clear_source(struct wgx_endpoint_cell *c);
+/**
+ * wgx_endpoint_refuse_source() - IPv4: forget the source address, and keep by which device it was heard
+ *
+ * Where packets come by one device and go by another, the address would be learnt from each and refused.
+ */
+void wgx_endpoint_refuse_source(struct wgx_endpoint_cell *c);
+/** wgx_endpoint_is_news() - does a packet that came @from there tell more than what is @known? */
+bool wgx_endpoint_is_news(const struct wgx_endpoint *known, const struct wgx_endpoint *from);
 /** wgx_endpoint_equal() - same destination and same source; flow label ignored */
 bool wgx_endpoint_equal(const struct wgx_endpoint *a, const struct wgx_endpoint *b);
 /** wgx_endpoint_same_destination() - same address, port and scope */

@@ -3,19 +3,24 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sodium.h>
+#include "device/floors.h"
 #include "device/index.h"
 #include "device/rcu.h"
+#include "proto/keypair.h"
 
 #define BUCKETS 4096 /* to begin with */
 
 struct wgx_index {
 	struct cds_lfht *table;
+	struct wgx_floors *floors; /* or NULL */
 };
 
-/* @peer and @index never change; @kp is set once. */
+/* All but @kp, which is set once, never changes. */
 struct entry {
 	struct cds_lfht_node node;
 	uint32_t index;
+	uint32_t floor; /* slot of @floors; 0: none */
+	struct wgx_floors *floors;
 	struct wgx_peer *peer;
 	struct wgx_keypair *_Atomic kp;
 	struct rcu_head rcu;
@@ -39,7 +44,10 @@ static int match(struct cds_lfht_node *node, const void *key)
 
 static void free_entry(struct rcu_head *rcu)
 {
-	free(caa_container_of(rcu, struct entry, rcu));
+	struct entry *e = caa_container_of(rcu, struct entry, rcu);
+
+	wgx_floors_give(e->floors, e->floor);
+	free(e);
 }
 
 /* Indices are random, so each is its own hash. */
@@ -59,8 +67,8 @@ int wgx_index_create(struct wgx_index **ret)
 
 	if (!t)
 		return -ENOMEM;
-	t->table = cds_lfht_new_flavor(BUCKETS, BUCKETS, 0, CDS_LFHT_AUTO_RESIZE, &urcu_qsbr_flavor,
-				       NULL);
+	t->table =
+		cds_lfht_new_flavor(BUCKETS, BUCKETS, 0, WGX_LFHT_FLAGS, &urcu_qsbr_flavor, NULL);
 	if (!t->table) {
 		free(t);
 		return -ENOMEM;
@@ -73,8 +81,13 @@ void wgx_index_destroy(struct wgx_index *t)
 {
 	if (!t)
 		return;
-	cds_lfht_destroy(t->table, NULL);
+	wgx_rcu_destroy_table(t->table);
 	free(t);
+}
+
+void wgx_index_set_floors(struct wgx_index *t, struct wgx_floors *f)
+{
+	t->floors = f;
 }
 
 int wgx_index_new(struct wgx_index *t, struct wgx_peer *peer, uint32_t *ret_index)
@@ -85,6 +98,8 @@ int wgx_index_new(struct wgx_index *t, struct wgx_peer *peer, uint32_t *ret_inde
 	if (!e)
 		return -ENOMEM;
 	e->peer = peer;
+	e->floors = t->floors;
+	e->floor = wgx_floors_take(t->floors);
 	cds_lfht_node_init(&e->node);
 	do {
 		e->index = randombytes_random();
@@ -99,8 +114,11 @@ void wgx_index_bind(struct wgx_index *t, uint32_t index, struct wgx_keypair *kp)
 {
 	struct entry *e = find(t, index);
 
-	if (e)
-		atomic_store_explicit(&e->kp, kp, memory_order_release);
+	if (!e)
+		return;
+	if (e->floor)
+		kp->floor = wgx_floors_at(e->floors, e->floor);
+	atomic_store_explicit(&e->kp, kp, memory_order_release);
 }
 
 void wgx_index_free(struct wgx_index *t, uint32_t index)
@@ -109,6 +127,13 @@ void wgx_index_free(struct wgx_index *t, uint32_t index)
 
 	if (e && cds_lfht_del(t->table, &e->node) == 0)
 		wgx_rcu_call(&e->rcu, free_entry);
+}
+
+uint32_t wgx_index_floor(struct wgx_index *t, uint32_t index)
+{
+	struct entry *e = find(t, index);
+
+	return e ? e->floor : 0;
 }
 
 struct wgx_peer *wgx_index_find(struct wgx_index *t, uint32_t index, struct wgx_keypair **ret_kp)

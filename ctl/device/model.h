@@ -16,6 +16,13 @@ void wgx_device_put(struct wgx_device *dev);
 int wgx_device_new_id(struct wgx_device *dev, uint32_t *ret);
 void wgx_device_free_id(struct wgx_device *dev, uint32_t id);
 
+/** wgx_peer_staged_command() - about what is staged: most peers never had anything, and are not disturbed */
+static inline void wgx_peer_staged_command(struct wgx_peer *peer, uint32_t command)
+{
+	if (atomic_load(&peer->stages))
+		peer->dev->ops->seal_command(peer->dev, peer, command);
+}
+
 /** wgx_key_hash() - for dev->by_key: SipHash under a random key, as peers' owners choose their own keys */
 unsigned long wgx_key_hash(const struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
 int wgx_key_match(struct cds_lfht_node *node, const void *key);

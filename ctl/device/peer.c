@@ -3,6 +3,7 @@
 #include <string.h>
 #include "device/device.h"
 #include "device/model.h"
+#include "device/name.h"
 #include "device/secmem.h"
 #include "proto/crypto.h"
 
@@ -29,7 +30,7 @@ static void init_peer(struct wgx_peer *peer, struct wgx_device *dev, const uint8
 	cds_lfht_node_init(&peer->by_key);
 	cds_lfht_add(dev->by_key, wgx_key_hash(dev, key), &peer->by_key);
 	dev->n_peers++;
-	dev->ops->mirror_peer(dev, peer, false);
+	dev->ops->mirror_peer(dev, peer, WGX_PEER_NEW);
 	if (dev->up)
 		wgx_session_start(&peer->session, &now);
 }
@@ -77,12 +78,14 @@ void wgx_peer_remove(struct wgx_peer *peer)
 	struct wgx_device *dev = peer->dev;
 
 	atomic_store_explicit(&peer->dead, true, memory_order_release);
-	wgx_peer_remove_all_prefixes(peer);
 	wgx_session_stop(&peer->session);
+	wgx_peer_replace_end(peer);
+	wgx_peer_remove_all_prefixes(peer);
 	cds_list_del(&peer->all);
 	cds_lfht_del(dev->by_key, &peer->by_key);
+	wgx_peer_set_name(peer, NULL);
 	dev->n_peers--;
-	dev->ops->mirror_peer(dev, peer, true);
+	dev->ops->mirror_peer(dev, peer, WGX_PEER_GONE);
 	wgx_device_free_id(dev, peer->id);
 	wgx_peer_put(peer);
 }
@@ -118,38 +121,39 @@ int wgx_peer_remove_prefix(struct wgx_peer *peer, const struct wgx_prefix *prefi
 	return err;
 }
 
-static int mirror_gone(const struct wgx_prefix *prefix, void *arg)
-{
-	struct wgx_device *dev = arg;
+typedef bool (*take_fn)(struct wgx_allowedips *a, struct wgx_allowedips_owner *owner,
+			struct wgx_prefix *ret);
 
-	dev->ops->mirror_prefix(dev, prefix, NULL);
-	return 0;
+static void remove_each(struct wgx_peer *peer, take_fn take)
+{
+	struct wgx_device *dev = peer->dev;
+	struct wgx_prefix p;
+
+	while (take(&dev->allowed, &peer->allowed, &p)) {
+		dev->ops->mirror_prefix(dev, &p, NULL);
+		wgx_device_pause(dev);
+	}
 }
 
 void wgx_peer_remove_all_prefixes(struct wgx_peer *peer)
 {
-	struct wgx_device *dev = peer->dev;
-
-	wgx_allowedips_each(&peer->allowed, mirror_gone, dev);
-	wgx_allowedips_remove_owner(&dev->allowed, &peer->allowed);
+	remove_each(peer, wgx_allowedips_remove_first);
 }
 
-void wgx_peer_replace_begin(struct wgx_peer *peer, struct wgx_allowedips_owner *stale)
+void wgx_peer_replace_begin(struct wgx_peer *peer)
 {
-	wgx_allowedips_replace_begin(&peer->allowed, stale);
+	wgx_peer_replace_end(peer); /* begun twice: what was added in between is replaced as well */
+	wgx_allowedips_replace_begin(&peer->allowed);
 }
 
-void wgx_peer_replace_end(struct wgx_peer *peer, struct wgx_allowedips_owner *stale)
+void wgx_peer_replace_end(struct wgx_peer *peer)
 {
-	struct wgx_device *dev = peer->dev;
-
-	wgx_allowedips_each(stale, mirror_gone, dev);
-	wgx_allowedips_replace_commit(&dev->allowed, stale);
+	remove_each(peer, wgx_allowedips_remove_aside);
 }
 
-void wgx_peer_replace_abort(struct wgx_peer *peer, struct wgx_allowedips_owner *stale)
+void wgx_peer_replace_abort(struct wgx_peer *peer)
 {
-	wgx_allowedips_replace_abort(&peer->allowed, stale);
+	wgx_allowedips_replace_abort(&peer->dev->allowed, &peer->allowed);
 }
 
 /* ---- settings ---- */
@@ -163,7 +167,7 @@ void wgx_peer_set_endpoint(struct wgx_peer *peer, const struct wgx_endpoint *e)
 	if (wgx_endpoint_same_destination(&old, e))
 		return;
 	wgx_endpoint_write(&peer->endpoint, e);
-	dev->ops->mirror_peer(dev, peer, false);
+	dev->ops->mirror_peer(dev, peer, WGX_PEER_MOVED);
 }
 
 void wgx_peer_set_psk(struct wgx_peer *peer, const uint8_t psk[WGX_KEY_LEN])

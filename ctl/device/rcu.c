@@ -29,6 +29,7 @@ static void run_deferred(struct rcu_head *rcu)
 	wgx_rcu_tsan_acquire();
 	__tsan_acquire(d->head);
 	d->fn(d->head);
+	wgx_rcu_tsan_release(); /* to wgx_rcu_barrier() */
 	free(d);
 }
 

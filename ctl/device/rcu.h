@@ -7,6 +7,7 @@
 #ifndef WGX_DEVICE_RCU_H
 #define WGX_DEVICE_RCU_H
 
+#include <pthread.h>
 #include <urcu/urcu-qsbr.h>
 #include <urcu/rculfhash.h>
 
@@ -28,6 +29,12 @@ extern char wgx_rcu_order;
 #define wgx_rcu_tsan_release() ((void)0)
 #define wgx_rcu_tsan_acquire() ((void)0)
 #endif
+
+/*
+ * Hash tables grow by the number of their entries. Without accounting each long chain doubles them, and the longest
+ * of many is long in any table: 128 MB for 100,000 entries.
+ */
+#define WGX_LFHT_FLAGS (CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING)
 
 /** wgx_publish() - make @v visible to readers, with all that was written to it before */
 #define wgx_publish(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
@@ -51,6 +58,14 @@ static inline void wgx_rcu_online(void)
 	urcu_qsbr_thread_online();
 }
 
+/** wgx_rcu_lock() - wait for a lock offline: its holder may be waiting for a grace period */
+static inline void wgx_rcu_lock(pthread_mutex_t *m)
+{
+	wgx_rcu_offline();
+	pthread_mutex_lock(m);
+	wgx_rcu_online();
+}
+
 static inline void wgx_rcu_register(void)
 {
 	urcu_qsbr_register_thread();
@@ -60,6 +75,14 @@ static inline void wgx_rcu_unregister(void)
 {
 	wgx_rcu_tsan_release();
 	urcu_qsbr_unregister_thread();
+}
+
+/** wgx_rcu_destroy_table() - an empty one; offline, for one that is being resized waits for grace periods */
+static inline void wgx_rcu_destroy_table(struct cds_lfht *table)
+{
+	wgx_rcu_offline();
+	cds_lfht_destroy(table, NULL);
+	wgx_rcu_online();
 }
 
 /** wgx_rcu_call() - @fn(@head) after a grace period, on liburcu's own thread; registered threads only */

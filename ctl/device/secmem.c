@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks from mmap() are cut into blocks by the number of cache lines; a freed block waits, wiped, on its
- * class's list. Blocks of more than WGX_SECMEM_SMALL bytes are mappings of their own.
+ * Slabs: a chunk from mmap() is cut into blocks of one class, that is of so many cache lines, and begins with
+ * its own head, which a block finds by its address. A freed block waits, wiped, on its chunk's list. A chunk
+ * of which no block is in use goes back to the kernel, but for one a class. Blocks of more than
+ * WGX_SECMEM_SMALL bytes are mappings of their own.
  *
  * A child has none of it: the kernel wipes the mappings there (MADV_WIPEONFORK), and does not keep them
- * locked, so the child begins with empty lists and a chunk of its own.
+ * locked, so the child begins without chunks.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,44 +14,49 @@
 #include <string.h>
 #include <sodium.h>
 #include <sys/mman.h>
+#include <urcu/list.h>
 #include "device/secmem.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WGX_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WGX_ASAN 1
-#endif
-#endif
-
-#ifdef WGX_ASAN
-#include <sanitizer/asan_interface.h>
-#define poison(p, n) __asan_poison_memory_region(p, n)
-#define unpoison(p, n) __asan_unpoison_memory_region(p, n)
-#else
-#define poison(p, n) ((void)(p), (void)(n))
-#define unpoison(p, n) ((void)(p), (void)(n))
-#endif
+#include "proto/poison.h"
 
 #define LINE 64
 #define WGX_SECMEM_SMALL 8192
 #define CLASSES (WGX_SECMEM_SMALL / LINE)
-#define CHUNK (256 * 1024)
+#define CHUNK ((size_t)256 * 1024) /* and its alignment */
 
 struct free_block {
 	struct free_block *next;
 };
 
+struct chunk {
+	struct cds_list_head room; /* class.room, while a block of it is free */
+	struct free_block *free;
+	size_t fresh; /* where the blocks begin that never were in use */
+	uint32_t used, lines;
+};
+_Static_assert(sizeof(struct chunk) <= LINE, "the first line of a chunk");
+
+/* of blocks of as many lines as its index says */
+struct size_class {
+	struct cds_list_head room; /* chunks with a free block; who has been emptied is the last */
+	unsigned int empty; /* chunks without a block in use: 0 or 1 */
+};
+
 static struct {
 	pthread_mutex_t lock;
-	struct free_block *free[CLASSES + 1]; /* by lines */
-	uint8_t *chunk; /* what is left of the newest one */
-	size_t left;
+	struct size_class classes[CLASSES + 1];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Atomic bool unlocked;
 static _Atomic size_t used; /* bytes as asked for */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void forget_chunks(void)
+{
+	for (size_t i = 0; i <= CLASSES; i++) {
+		CDS_INIT_LIST_HEAD(&pool.classes[i].room);
+		pool.classes[i].empty = 0;
+	}
+}
 
 static void before_fork(void)
 {
@@ -63,30 +70,61 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
-	memset(pool.free, 0, sizeof(pool.free));
+	forget_chunks();
 	atomic_store(&used, 0);
-	pool.chunk = NULL;
-	pool.left = 0;
 	pthread_mutex_unlock(&pool.lock);
 }
 
-static void watch_forks(void)
+static void begin(void)
 {
+	forget_chunks();
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+/* Locked as it is touched: a chunk of which little is used costs little. */
+static void *keep(void *p, size_t size)
+{
+	/* RLIMIT_MEMLOCK may forbid it: better to work unlocked than not at all, but say so */
+	if (mlock2(p, size, MLOCK_ONFAULT) < 0)
+		atomic_store(&unlocked, true);
+	madvise(p, size, MADV_DONTDUMP);
+	madvise(p, size, MADV_WIPEONFORK);
+	return p;
 }
 
 static void *map(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED)
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void *map_locked(size_t size)
+{
+	void *p = map(size);
+
+	return p ? keep(p, size) : NULL;
+}
+
+/* Twice as much, of which an aligned half is kept. */
+static struct chunk *map_chunk(void)
+{
+	uint8_t *p = map(2 * CHUNK);
+	size_t before;
+
+	if (!p)
 		return NULL;
-	/* RLIMIT_MEMLOCK may forbid it: better to work unlocked than not at all, but say so */
-	if (mlock(p, size) < 0)
-		atomic_store(&unlocked, true);
-	madvise(p, size, MADV_DONTDUMP);
-	madvise(p, size, MADV_WIPEONFORK);
-	return p;
+	before = -(uintptr_t)p % CHUNK;
+	if (before)
+		munmap(p, before);
+	munmap(p + before + CHUNK, CHUNK - before);
+	return keep(p + before, CHUNK);
+}
+
+static void unmap_chunk(struct chunk *c)
+{
+	wgx_unpoison(c, CHUNK);
+	munmap(c, CHUNK);
 }
 
 static size_t lines_of(size_t size)
@@ -94,69 +132,100 @@ static size_t lines_of(size_t size)
 	return size ? (size + LINE - 1) / LINE : 1;
 }
 
-static void push(void *p, size_t lines)
+static size_t block_size(const struct chunk *c)
 {
-	struct free_block *b = p;
-
-	b->next = pool.free[lines];
-	pool.free[lines] = b;
-	poison(p, lines * LINE);
+	return (size_t)c->lines * LINE;
 }
 
-static void *pop(size_t lines)
+static bool is_full(const struct chunk *c)
 {
-	struct free_block *b = pool.free[lines];
+	return !c->free && c->fresh + block_size(c) > CHUNK;
+}
 
-	if (!b)
+static struct chunk *new_chunk(size_t lines)
+{
+	struct chunk *c = map_chunk();
+
+	if (!c)
 		return NULL;
-	unpoison(b, lines * LINE);
-	pool.free[lines] = b->next;
+	c->lines = (uint32_t)lines;
+	c->fresh = LINE;
+	cds_list_add(&c->room, &pool.classes[lines].room);
+	pool.classes[lines].empty++;
+	return c;
+}
+
+static void *take_block(struct chunk *c)
+{
+	struct free_block *b = c->free;
+	void *fresh = (uint8_t *)c + c->fresh;
+
+	if (!b) {
+		c->fresh += block_size(c);
+		return fresh;
+	}
+	wgx_unpoison(b, block_size(c));
+	c->free = b->next;
 	b->next = NULL; /* the rest was wiped when it came here */
 	return b;
 }
 
-static void *cut(size_t lines)
+static void *alloc_small(size_t lines)
 {
-	uint8_t *p;
+	struct size_class *class = &pool.classes[lines];
+	struct chunk *c;
+	void *p = NULL;
 
-	if (pool.left < lines * LINE) {
-		p = map(CHUNK);
-		if (!p)
-			return NULL;
-		while (pool.left) { /* what is left of the old one serves smaller blocks */
-			size_t rest = pool.left / LINE < CLASSES ? pool.left / LINE : CLASSES;
-
-			push(pool.chunk, rest);
-			pool.chunk += rest * LINE;
-			pool.left -= rest * LINE;
-		}
-		pool.chunk = p;
-		pool.left = CHUNK;
+	pthread_mutex_lock(&pool.lock);
+	c = cds_list_empty(&class->room) ? new_chunk(lines)
+					 : cds_list_first_entry(&class->room, struct chunk, room);
+	if (c) {
+		p = take_block(c);
+		if (!c->used++)
+			class->empty--;
+		if (is_full(c))
+			cds_list_del(&c->room);
 	}
-	p = pool.chunk;
-	pool.chunk += lines * LINE;
-	pool.left -= lines * LINE;
+	pthread_mutex_unlock(&pool.lock);
 	return p;
 }
 
-static void *alloc_small(size_t lines)
+static void give_back(struct chunk *c, struct free_block *b)
 {
-	void *p;
+	struct size_class *class = &pool.classes[c->lines];
 
+	if (is_full(c))
+		cds_list_add(&c->room, &class->room);
+	b->next = c->free;
+	c->free = b;
+	wgx_poison(b, block_size(c));
+	if (--c->used)
+		return;
+	cds_list_del(&c->room);
+	if (class->empty) {
+		unmap_chunk(c);
+		return;
+	}
+	class->empty = 1;
+	cds_list_add_tail(&c->room, &class->room);
+}
+
+static void free_small(void *p)
+{
+	struct chunk *c = (struct chunk *)((uintptr_t)p & ~(uintptr_t)(CHUNK - 1));
+
+	sodium_memzero(p, block_size(c));
 	pthread_mutex_lock(&pool.lock);
-	p = pop(lines);
-	if (!p)
-		p = cut(lines);
+	give_back(c, p);
 	pthread_mutex_unlock(&pool.lock);
-	return p;
 }
 
 void *wgx_secmem_alloc(size_t size)
 {
 	void *p;
 
-	pthread_once(&once, watch_forks);
-	p = size > WGX_SECMEM_SMALL ? map(size) : alloc_small(lines_of(size));
+	pthread_once(&once, begin);
+	p = size > WGX_SECMEM_SMALL ? map_locked(size) : alloc_small(lines_of(size));
 	if (p)
 		atomic_fetch_add_explicit(&used, size, memory_order_relaxed);
 	return p;
@@ -170,12 +239,9 @@ void wgx_secmem_free(void *p, size_t size)
 	if (size > WGX_SECMEM_SMALL) {
 		sodium_memzero(p, size);
 		munmap(p, size);
-		return;
+	} else {
+		free_small(p);
 	}
-	sodium_memzero(p, lines_of(size) * LINE);
-	pthread_mutex_lock(&pool.lock);
-	push(p, lines_of(size));
-	pthread_mutex_unlock(&pool.lock);
 }
 
 bool wgx_secmem_locked(void)

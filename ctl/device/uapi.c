@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One conversation: operations are read line by line, and answered one after the other (P-UA-1). */
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #define IN_SIZE 16384 /* more than the longest line */
 #define BLOCK_SIZE 65536
 #define LINE_MAX_OUT 256
-#define REQUEST_MAX (64u << 20) /* 1,000,000 allowed IPs and more */
+#define REQUEST_MAX (128u << 20) /* 100,000 peers, 1,000,000 allowed IPs of full length, and more */
+#define LARGE_SET 10000 /* peers and allowed IPs */
 #define READS_A_TURN 64 /* then the thread's other work gets its turn */
 
 enum operation { OP_NONE, OP_GET, OP_SET };
@@ -156,21 +158,25 @@ static void answer(struct wgx_uapi_conn *c, int err)
 static void finish_get(struct wgx_uapi_conn *c)
 {
 	if (!c->get_err) {
-		pthread_mutex_lock(&c->dev->lock);
+		wgx_device_lock(c->dev);
 		wgx_uapi_get(&c->out, c->dev);
-		pthread_mutex_unlock(&c->dev->lock);
+		wgx_device_unlock(c->dev);
 	}
 	answer(c, c->out.failed ? -ENOMEM : c->get_err);
 }
 
 static void finish_set(struct wgx_uapi_conn *c)
 {
+	bool large = c->set.n_peers + c->set.n_ops > LARGE_SET;
 	int err;
 
-	pthread_mutex_lock(&c->dev->lock);
+	wgx_device_lock(c->dev);
 	err = wgx_uapi_set_apply(&c->set, c->dev);
-	pthread_mutex_unlock(&c->dev->lock);
+	wgx_device_commit(c->dev);
 	wgx_uapi_set_clear(&c->set);
+	if (large)
+		malloc_trim(
+			0); /* some megabytes in pieces, of the request and of tables that grew */
 	answer(c, err);
 }
 

@@ -15,7 +15,7 @@ void wgx_uapi_close(struct wgx_uapi_conn *c); /* NULL is legal */
 
 /**
  * wgx_uapi_ready() - read and write what is possible now, answer what is complete
- * Takes dev->lock for each operation. Never blocks. The calling thread is registered with RCU and online,
+ * Takes the lock for each operation, with pauses. Never blocks. The calling thread is registered with RCU and online,
  * and holds no reference: it may become quiescent in here. Return: the epoll events to wait for next
  * (EPOLLIN, EPOLLOUT), 0 at the end of the conversation, or a negative errno.
  */

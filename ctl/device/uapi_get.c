@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* get=1: the whole interface as text (P-UA-3); what is not set is left out as wireguard-go does. */
+/* get=1: the whole interface as text (P-UA-3); order, and what is left out where it is not set, as wireguard-go. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -17,14 +17,20 @@ static void put_key(struct wgx_uapi_out *o, const char *name, const uint8_t key[
 	sodium_memzero(hex, sizeof(hex));
 }
 
+struct prefixes {
+	struct wgx_uapi_out *out;
+	struct wgx_device *dev;
+};
+
 static int put_prefix(const struct wgx_prefix *p, void *arg)
 {
-	struct wgx_uapi_out *o = arg;
+	const struct prefixes *to = arg;
 	char addr[INET6_ADDRSTRLEN];
 
 	inet_ntop(p->family, p->addr, addr, sizeof(addr));
-	wgx_uapi_printf(o, "allowed_ip=%s/%u\n", addr, p->cidr);
-	return o->failed;
+	wgx_uapi_printf(to->out, "allowed_ip=%s/%u\n", addr, p->cidr);
+	wgx_device_pause(to->dev);
+	return to->out->failed;
 }
 
 static void put_count(struct wgx_uapi_out *o, const char *name, uint64_t n)
@@ -35,11 +41,13 @@ static void put_count(struct wgx_uapi_out *o, const char *name, uint64_t n)
 static void put_peer(struct wgx_uapi_out *o, const struct wgx_peer *peer)
 {
 	uint64_t handshake = wgx_session_last_handshake(&peer->session);
+	struct prefixes prefixes = {o, peer->dev};
 	char text[WGX_ENDPOINT_TEXT];
 	struct wgx_endpoint e;
 
 	put_key(o, "public_key", wgx_peer_key(peer));
 	put_key(o, "preshared_key", peer->session.handshake.psk);
+	wgx_uapi_printf(o, "protocol_version=1\n");
 	wgx_endpoint_read(&peer->endpoint, &e);
 	if (e.addr.sa.sa_family != AF_UNSPEC)
 		wgx_uapi_printf(o, "endpoint=%s\n", wgx_endpoint_format(&e, text));
@@ -48,11 +56,10 @@ static void put_peer(struct wgx_uapi_out *o, const struct wgx_peer *peer)
 	put_count(o, "tx_bytes", atomic_load_explicit(&peer->tx_bytes, memory_order_relaxed));
 	put_count(o, "rx_bytes", atomic_load_explicit(&peer->rx_bytes, memory_order_relaxed));
 	put_count(o, "persistent_keepalive_interval", peer->keepalive);
-	wgx_allowedips_each(&peer->allowed, put_prefix, o);
-	wgx_uapi_printf(o, "protocol_version=1\n");
+	wgx_allowedips_each(&peer->dev->allowed, &peer->allowed, put_prefix, &prefixes);
 }
 
-void wgx_uapi_get(struct wgx_uapi_out *o, const struct wgx_device *dev)
+void wgx_uapi_get(struct wgx_uapi_out *o, struct wgx_device *dev)
 {
 	struct wgx_peer *peer;
 
@@ -64,5 +71,6 @@ void wgx_uapi_get(struct wgx_uapi_out *o, const struct wgx_device *dev)
 		put_count(o, "fwmark", dev->fwmark);
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		put_peer(o, peer);
+		wgx_device_pause(dev);
 	}
 }

@@ -19,8 +19,8 @@ void wgx_uapi_printf(struct wgx_uapi_out *o, const char *format, ...)
 /** wgx_uapi_clear() - wipe and forget what was not sent */
 void wgx_uapi_clear(struct wgx_uapi_out *o);
 
-/** wgx_uapi_get() - append all of @dev's configuration and state; under dev->lock */
-void wgx_uapi_get(struct wgx_uapi_out *o, const struct wgx_device *dev);
+/** wgx_uapi_get() - append all of @dev's configuration and state; under the lock, with pauses */
+void wgx_uapi_get(struct wgx_uapi_out *o, struct wgx_device *dev);
 
 struct wgx_uapi_set_peer;
 struct wgx_uapi_prefix_op;
@@ -46,7 +46,7 @@ void wgx_uapi_set_line(struct wgx_uapi_set *set, const char *line, size_t len);
 /** wgx_uapi_set_fail() - make all of it void */
 void wgx_uapi_set_fail(struct wgx_uapi_set *set, int err);
 /**
- * wgx_uapi_set_apply() - under dev->lock. Return: 0; set->err, or what the sockets say (-EADDRINUSE …):
+ * wgx_uapi_set_apply() - under the lock, with pauses. Return: 0; set->err, or what the sockets say (-EADDRINUSE …):
  * nothing was changed; -ENOMEM: what came before was applied, and no half-configured new peer is left.
  */
 int wgx_uapi_set_apply(const struct wgx_uapi_set *set, struct wgx_device *dev);

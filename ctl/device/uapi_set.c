@@ -8,10 +8,6 @@
 #include "device/secmem.h"
 #include "device/uapi_internal.h"
 
-/* Peers. The hash tables grow only while this thread is quiescent now and then (100,000 peers in one
- * operation: 0.2 s, else up to 9 s). */
-#define QUIESCENT_EVERY 256
-
 struct wgx_uapi_set_peer {
 	uint8_t public_key[WGX_KEY_LEN];
 	uint8_t preshared_key[WGX_KEY_LEN];
@@ -308,34 +304,29 @@ void wgx_uapi_set_fail(struct wgx_uapi_set *set, int err)
 
 static int apply_op(struct wgx_peer *peer, const struct wgx_uapi_prefix_op *op)
 {
-	if (op->op == PREFIX_ADD)
+	switch (op->op) {
+	case PREFIX_ADD:
 		return wgx_peer_add_prefix(peer, &op->prefix);
-	wgx_peer_remove_prefix(peer, &op->prefix); /* not its own: nothing to do */
-	return 0;
+	case PREFIX_REMOVE:
+		wgx_peer_remove_prefix(peer, &op->prefix); /* not its own: nothing to do */
+		return 0;
+	default:
+		wgx_peer_replace_begin(peer);
+		return 0;
+	}
 }
 
-/* Replaced prefixes go last, so that no packet misses one that stays. */
 static int apply_ops(struct wgx_peer *peer, const struct wgx_uapi_prefix_op *op,
 		     const struct wgx_uapi_prefix_op *end)
 {
-	struct wgx_allowedips_owner stale;
-	bool replacing = false;
 	int err = 0;
 
 	for (; op < end && !err; op++) {
-		if (op->op != PREFIX_REPLACE) {
-			err = apply_op(peer, op);
-			continue;
-		}
-		if (replacing)
-			wgx_peer_replace_end(peer, &stale);
-		wgx_peer_replace_begin(peer, &stale);
-		replacing = true;
+		err = apply_op(peer, op);
+		wgx_device_pause(peer->dev);
 	}
-	if (replacing && err)
-		wgx_peer_replace_abort(peer, &stale);
-	else if (replacing)
-		wgx_peer_replace_end(peer, &stale);
+	if (err)
+		wgx_peer_replace_abort(peer);
 	return err;
 }
 
@@ -368,10 +359,14 @@ static int apply_peer(const struct wgx_uapi_set *set, const struct wgx_uapi_set_
 
 	if (sp->remove) {
 		if (peer)
-			wgx_peer_remove(peer);
+			peer->doomed = true;
 		return 0;
 	}
-	if (!peer) {
+	if (peer && peer->doomed && !sp->update_only) { /* and now it is made anew */
+		wgx_peer_remove(peer);
+		peer = NULL;
+	}
+	if (!peer || peer->doomed) {
 		if (sp->update_only)
 			return 0;
 		err = wgx_peer_create(dev, sp->public_key, &created);
@@ -385,12 +380,27 @@ static int apply_peer(const struct wgx_uapi_set *set, const struct wgx_uapi_set_
 	return err;
 }
 
+/*
+ * Peers and prefixes that are to go do so at last, so that no packet misses a prefix that stays, or one
+ * that moves from one of the peers to another.
+ */
+static void end_peer(const struct wgx_uapi_set_peer *sp, struct wgx_device *dev)
+{
+	struct wgx_peer *peer = wgx_device_find_peer(dev, sp->public_key);
+
+	if (peer && peer->doomed)
+		wgx_peer_remove(peer);
+	else if (peer)
+		wgx_peer_replace_end(peer);
+}
+
 static void remove_all_peers(struct wgx_device *dev)
 {
 	struct wgx_peer *peer, *next;
 
 	cds_list_for_each_entry_safe(peer, next, &dev->peers, all) {
 		wgx_peer_remove(peer);
+		wgx_device_pause(dev);
 	}
 }
 
@@ -411,8 +421,11 @@ int wgx_uapi_set_apply(const struct wgx_uapi_set *set, struct wgx_device *dev)
 		wgx_device_set_private_key(dev, set->private_key);
 	for (size_t i = 0; i < set->n_peers && !err; i++) {
 		err = apply_peer(set, &set->peers[i], dev);
-		if (i % QUIESCENT_EVERY == 0)
-			wgx_rcu_quiescent();
+		wgx_device_pause(dev);
+	}
+	for (size_t i = 0; i < set->n_peers; i++) {
+		end_peer(&set->peers[i], dev);
+		wgx_device_pause(dev);
 	}
 	return err;
 }

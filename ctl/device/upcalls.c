@@ -55,8 +55,8 @@ static void index_free(void *ctx, uint32_t index)
 {
 	struct wgx_device *dev = ctx;
 
+	dev->ops->mirror_receiver(dev, index, NULL); /* before another may get the same one */
 	wgx_index_free(dev->index, index);
-	dev->ops->mirror_receiver(dev, index, NULL);
 }
 
 static struct wgx_keypair *keypair_new(void *ctx)
@@ -116,7 +116,7 @@ static void flush_staged(void *ctx, struct wgx_session *s)
 
 static void drop_staged(void *ctx, struct wgx_session *s)
 {
-	seal_command(ctx, s, WGX_SEAL_DROP);
+	wgx_peer_staged_command(wgx_peer_of(s), WGX_SEAL_DROP);
 }
 
 /* Roaming by a handshake message; the destination is all that anybody is told of. */
@@ -128,16 +128,30 @@ static void set_endpoint(void *ctx, struct wgx_session *s, const struct wgx_from
 	struct wgx_endpoint old;
 
 	wgx_endpoint_read(&peer->endpoint, &old);
-	if (wgx_endpoint_equal(&old, e) || wgx_endpoint_unscoped(e))
+	if (!wgx_endpoint_is_news(&old, e) || wgx_endpoint_unscoped(e))
 		return;
 	wgx_endpoint_write(&peer->endpoint, e);
 	if (!wgx_endpoint_same_destination(&old, e))
-		dev->ops->mirror_peer(dev, peer, false);
+		dev->ops->mirror_peer(dev, peer, WGX_PEER_MOVED);
 }
 
 static void clear_source(void *ctx, struct wgx_session *s)
 {
 	wgx_endpoint_clear_source(&wgx_peer_of(s)->endpoint);
+}
+
+static void stamp_floor(void *ctx, uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	struct wgx_device *dev = ctx;
+
+	dev->ops->stamp_floor(dev, stamp);
+}
+
+static void stamp_reserve(void *ctx, const uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	struct wgx_device *dev = ctx;
+
+	dev->ops->stamp_reserve(dev, stamp);
 }
 
 static void wake(void *ctx, struct wgx_session *s)
@@ -167,6 +181,8 @@ const struct wgx_upcalls wgx_device_upcalls = {
 	.drop_staged = drop_staged,
 	.set_endpoint = set_endpoint,
 	.clear_source = clear_source,
+	.stamp_floor = stamp_floor,
+	.stamp_reserve = stamp_reserve,
 	.wake = wake,
 	.random = random_bytes,
 };
