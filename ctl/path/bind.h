@@ -1,18 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* The UDP sockets of one interface: they always exist, whatever is attached. */
+/* The UDP sockets of one interface: they exist while its link is up, whatever is attached. */
 #ifndef WGX_PATH_BIND_H
 #define WGX_PATH_BIND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include "device/endpoint.h"
+#include "path/hsqueue.h"
+
+/**
+ * enum wgx_bind_queue - the sockets of a family, which share its port
+ * What has the length and type of one handshake message comes by those for handshakes; all else, superframes too, by
+ * the first. So no flood of handshakes stands in the way of data, nor one of who knows nothing in the way of who has a
+ * cookie.
+ */
+enum wgx_bind_queue {
+	WGX_BIND_FIRST, /* to send by, and data in */
+	WGX_BIND_BARE, /* initiations and responses whose mac2 is zero */
+	WGX_BIND_COOKIE, /* those that show a cookie, be it right or wrong; and cookie replies */
+	WGX_BIND_QUEUES
+};
+#define WGX_BIND_SOCKETS (2 * WGX_BIND_QUEUES)
 
 /** struct wgx_bind - published by RCU: workers read it, the control thread replaces it */
 struct wgx_bind {
-	int fd4, fd6; /* -1: the kernel has no such family */
+	union {
+		/* by queue, IPv4 before IPv6; -1: the kernel has no such family, or the first of it gets all */
+		int fds[WGX_BIND_SOCKETS];
+		struct {
+			int fd4, fd6;
+		};
+	};
+	uint64_t cookies[WGX_BIND_SOCKETS]; /* the kernel's numbers of them; 0: none */
 	uint16_t port;
 };
+
+/** wgx_bind_of() - the socket of @queue; -1: none */
+static inline int wgx_bind_of(const struct wgx_bind *b, enum wgx_bind_queue queue, bool v6)
+{
+	return b->fds[2 * queue + v6];
+}
 
 /**
  * wgx_bind_open() - sockets of both families on @port (0: the same random one) of the calling thread's
@@ -53,7 +81,40 @@ struct wgx_datagrams {
 	struct wgx_endpoint from; /* with the source to answer from */
 };
 
+/** wgx_datagrams_count() - how many it got; an empty datagram is one too */
+static inline unsigned int wgx_datagrams_count(const struct wgx_datagrams *d)
+{
+	return d->len ? (unsigned int)((d->len + d->size - 1) / d->size) : 1;
+}
+
+#define WGX_BIND_BATCH 64
+/**
+ * wgx_bind_receive_handshakes() - up to @n messages, WGX_BIND_BATCH at most, from a handshake socket, without
+ * blocking
+ * @items: from, len, datagrams and msg are set
+ *
+ * Return: how many; 0 where there is none; or a negative errno.
+ */
+int wgx_bind_receive_handshakes(int fd, struct wgx_handshake_item *items, unsigned int n);
+
 /** wgx_bind_receive() - from one socket, without blocking. 1, 0 where there is nothing, or a negative errno. */
 int wgx_bind_receive(int fd, void *buf, size_t size, struct wgx_datagrams *ret);
+
+/*
+ * To close sockets and know of each datagram what became of it: wgx_bind_deafen(), wgx_bind_drain(),
+ * wgx_bind_close().
+ */
+
+/** wgx_bind_deafen() - what arrives from now on finds no socket, and nothing can be sent */
+void wgx_bind_deafen(const struct wgx_bind *b);
+/** wgx_bind_hear() - after that, go on all the same: by the first socket of each family; the others are closed */
+void wgx_bind_hear(struct wgx_bind *b);
+/** wgx_bind_pending() - does anything wait in the first of each family? */
+bool wgx_bind_pending(const struct wgx_bind *b);
+/** wgx_bind_drain() - throw away what waits; return: datagrams */
+uint64_t wgx_bind_drain(const struct wgx_bind *b);
+
+/** wgx_bind_refused() - packets that the kernel did not put into a socket (SO_MEMINFO): a superframe is one */
+uint64_t wgx_bind_refused(int fd);
 
 #endif

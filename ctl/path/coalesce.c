@@ -290,8 +290,10 @@ static bool tcp_alike(const struct wgx_gso *g, const struct view *v)
 	       !memcmp(a + TCP_URGENT, b + TCP_URGENT, g->header_len - g->l3_len - TCP_URGENT);
 }
 
-static bool can_merge(const struct wgx_gso *g, const struct view *v)
+static bool can_merge(const struct wgx_coalescer *c, const struct wgx_gso *g, const struct view *v)
 {
+	if (g->owner != c->owner)
+		return false;
 	if (!g->open || !v->mergeable || v->payload > g->mss || g->len + v->payload > LEN_MAX)
 		return false;
 	return ip_alike(g, v) && (v->proto == IPPROTO_UDP || tcp_alike(g, v));
@@ -332,6 +334,7 @@ static void start(struct wgx_coalescer *c, const struct view *v)
 	g->v6 = v->v6;
 	g->verified = v->verified;
 	g->fixed_id = false;
+	g->owner = c->owner;
 	g->open = v->mergeable && !v->last && (v->proto == IPPROTO_TCP || c->udp_gso);
 	if (g->open && v->proto == IPPROTO_TCP)
 		g->next_seq = get32(v->th + TCP_SEQ) + (uint32_t)v->payload;
@@ -340,6 +343,7 @@ static void start(struct wgx_coalescer *c, const struct view *v)
 void wgx_coalesce_init(struct wgx_coalescer *c, const uint8_t mac[ETH_ALEN], bool udp_gso)
 {
 	c->n = 0;
+	c->owner = NULL;
 	c->udp_gso = udp_gso;
 	memcpy(c->mac, mac, ETH_ALEN);
 }
@@ -351,7 +355,7 @@ int wgx_coalesce_add(struct wgx_coalescer *c, uint8_t *packet, size_t len)
 	if (v.hash) {
 		struct wgx_gso *g = find_latest(c, &v);
 
-		if (g && can_merge(g, &v)) {
+		if (g && can_merge(c, g, &v)) {
 			merge(g, &v);
 			return 0;
 		}

@@ -13,12 +13,22 @@
 #define WGX_COALESCE_FLOWS 32 /* packets being built at once */
 #define WGX_COALESCE_SLICES 66
 
+/** enum wgx_gso_fate - what wgx_inject() did with it */
+enum wgx_gso_fate {
+	WGX_GSO_SENT,
+	WGX_GSO_REFUSED, /* the packet socket did not take it */
+	WGX_GSO_DROPPED, /* the kernel dropped it: no room in the backlog, or wg0 is down */
+	WGX_GSO_TOO_BIG, /* over wg0's MTU: veth would lose it */
+};
+
 /** struct wgx_gso - one packet to inject: iov[0] is vnet, then the Ethernet header, then IP */
 struct wgx_gso {
 	struct iovec iov[WGX_COALESCE_SLICES + 1];
 	unsigned int n; /* slices in iov */
 	unsigned int packets; /* IP packets in it */
 	size_t len; /* bytes from the IP header on */
+	void *owner; /* whose packets these are: the coalescer's, when they were added */
+	enum wgx_gso_fate fate;
 	struct {
 		struct virtio_net_hdr vnet;
 		struct ethhdr eth;
@@ -42,6 +52,7 @@ struct wgx_coalescer {
 	unsigned int n;
 	bool udp_gso; /* the kernel takes VIRTIO_NET_HDR_GSO_UDP_L4 (6.2) */
 	uint8_t mac[ETH_ALEN]; /* of wg0 */
+	void *owner; /* of the packets that are added next; opaque, and never two in one wgx_gso */
 };
 
 void wgx_coalesce_init(struct wgx_coalescer *c, const uint8_t mac[ETH_ALEN], bool udp_gso);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the workers count. One writer each, read by anyone: relaxed atomics, no locked instruction. */
+/* What the workers count for each interface. One writer each but where said, read by anyone (wgx_count()). */
 #ifndef WGX_PATH_COUNTERS_H
 #define WGX_PATH_COUNTERS_H
 
-#include <stdatomic.h>
-#include <stdint.h>
-#include <wgx/drops.h>
+#include "device/drops.h"
 
 /* X(field): names in `wgx show --json` */
 #define WGX_SEAL_COUNTERS(X)                                                  \
@@ -19,16 +17,16 @@
 	X(icmp_sent)                                                          \
 	X(credit_healed) /* descriptors that were credited and never arrived */
 
-#define WGX_OPEN_COUNTERS(X)                                          \
-	X(opened_packets) /* data messages authenticated */           \
-	X(opened_bytes) /* plaintext bytes in them */                 \
-	X(opened_xsk_packets) /* of these, through AF_XDP */          \
-	X(opened_xsk_bytes)                                           \
-	X(opened_socket_packets) /* through the UDP socket */         \
-	X(opened_socket_bytes)                                        \
-	X(keepalives_received)                                        \
-	X(handshakes_queued)                                          \
-	X(injected_packets) /* written to wg0; a GSO packet is one */ \
+#define WGX_OPEN_COUNTERS(X)                                                                  \
+	X(opened_packets) /* data messages authenticated */                                   \
+	X(opened_bytes) /* plaintext bytes in them */                                         \
+	X(opened_xsk_packets) /* of these, through AF_XDP */                                  \
+	X(opened_xsk_bytes)                                                                   \
+	X(opened_socket_packets) /* through the UDP socket */                                 \
+	X(opened_socket_bytes)                                                                \
+	X(keepalives_received)                                                                \
+	X(handshakes_queued) /* for the protocol thread, which counts what it reads itself */ \
+	X(injected_packets) /* written to wg0; a GSO packet is one */                         \
 	X(injected_segments) /* IP packets in these */
 
 #define X(name) _Atomic uint64_t name;
@@ -38,15 +36,9 @@ struct wgx_seal_counters {
 };
 struct wgx_open_counters {
 	WGX_OPEN_COUNTERS(X)
+	_Atomic uint64_t inject_dropped; /* GSO packets that the kernel told us it has dropped */
 	_Atomic uint64_t drops[WGX_DROP_COUNT];
 };
 #undef X
-
-/** wgx_count() - add to a counter that this thread alone writes */
-static inline void wgx_count(_Atomic uint64_t *c, uint64_t n)
-{
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "path/ecn.h"
 
-#include <errno.h>
 #include <string.h>
 #include "path/checksum.h"
 
@@ -26,19 +25,16 @@ static void set_ecn6(uint8_t *packet, uint8_t ecn)
 	packet[1] = (uint8_t)((packet[1] & ~(WGX_ECN_MASK << 4)) | ecn << 4);
 }
 
-int wgx_ecn_decap(uint8_t outer_tos, uint8_t *packet)
+void wgx_ecn_decap(uint8_t outer_tos, uint8_t *packet)
 {
 	uint8_t outer = outer_tos & WGX_ECN_MASK, inner = wgx_ecn_tos(packet) & WGX_ECN_MASK;
 
-	if (inner == WGX_ECN_NOT_ECT)
-		return outer == WGX_ECN_CE ? -EBADMSG : 0;
 	/* CE wins; ECT(1) outside tells more than ECT(0) inside */
-	if (inner == outer || inner == WGX_ECN_CE ||
+	if (inner == WGX_ECN_NOT_ECT || inner == outer || inner == WGX_ECN_CE ||
 	    (outer != WGX_ECN_CE && !(outer == WGX_ECN_ECT_1 && inner == WGX_ECN_ECT_0)))
-		return 0;
+		return;
 	if (packet[0] >> 4 == 4)
 		set_ecn4(packet, outer);
 	else
 		set_ecn6(packet, outer);
-	return 0;
 }

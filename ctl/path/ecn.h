@@ -27,9 +27,9 @@ static inline uint8_t wgx_ecn_encap(uint8_t inner_tos)
  * wgx_ecn_decap() - merge the outer ECN field into the inner header (RFC 6040 4.2, figure 4)
  * @packet: an IP packet, header checked; an IPv4 checksum stays as right or wrong as it was
  *
- * Return: 0, or -EBADMSG: congestion was marked on a packet whose sender would not learn of it; the
- * packet must be dropped.
+ * Where congestion was marked on a packet that is Not-ECT inside, the RFC would drop it. The Linux
+ * driver does not look at what INET_ECN_decapsulate() returns and delivers it as it was: so do we.
  */
-int wgx_ecn_decap(uint8_t outer_tos, uint8_t *packet);
+void wgx_ecn_decap(uint8_t outer_tos, uint8_t *packet);
 
 #endif

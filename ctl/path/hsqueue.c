@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOADED_NS UINT64_C(1000000000)
+
 int wgx_hsqueue_init(struct wgx_hsqueue *q, int wake_fd)
 {
 	memset(q, 0, sizeof(*q));
@@ -37,11 +39,13 @@ bool wgx_hsqueue_put(struct wgx_hsqueue *q, uint32_t iface, const struct wgx_end
 		return false;
 	item->iface = iface;
 	item->len = (uint32_t)len;
+	item->datagrams = 1;
 	item->from = *from;
 	memcpy(item->msg, msg, len);
 	/* sequentially consistent, as the consumer's look before it sleeps: one of both sees the other */
 	atomic_store(&q->head, head + 1);
-	if (atomic_load(&q->tail) == head && write(q->wake_fd, &one, sizeof(one)) < 0)
+	if (q->wake_fd >= 0 && atomic_load(&q->tail) == head &&
+	    write(q->wake_fd, &one, sizeof(one)) < 0)
 		return true; /* the eventfd's counter is full: the consumer is awake */
 	return true;
 }
@@ -58,7 +62,17 @@ void wgx_hsqueue_pop(struct wgx_hsqueue *q)
 	atomic_store(&q->tail, atomic_load_explicit(&q->tail, memory_order_relaxed) + 1);
 }
 
-bool wgx_hsqueue_loaded(struct wgx_hsqueue *q)
+bool wgx_hsqueue_loaded(struct wgx_hsqueue *q, uint64_t boot)
 {
-	return fill(q) >= WGX_HSQUEUE_SIZE / 8;
+	if (fill(q) >= WGX_HSQUEUE_SIZE / 8)
+		q->loaded_until = boot + LOADED_NS;
+	return boot < q->loaded_until;
+}
+
+void wgx_hsqueue_refused(struct wgx_hsqueue *q, uint64_t boot)
+{
+	if (++q->refused < WGX_HSQUEUE_SIZE / 8)
+		return;
+	q->refused = 0;
+	q->loaded_until = boot + LOADED_NS;
 }

@@ -44,7 +44,8 @@ static unsigned int prepare(struct wgx_gso *gso, unsigned int n, uint32_t mtu, s
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (over_mtu(&gso[i], mtu)) {
-			ret->too_big += gso[i].packets;
+			gso[i].fate = WGX_GSO_TOO_BIG;
+			ret->lost++;
 			continue;
 		}
 		msgs[m] = (struct mmsghdr){
@@ -68,10 +69,16 @@ void wgx_inject(int fd, struct wgx_gso *gso, unsigned int n, uint32_t mtu,
 		int done = sendmmsg(fd, msgs + at, m - at, 0);
 
 		if (done <= 0) {
-			ret->refused += which[at++]->packets;
+			/* veth's NET_XMIT_DROP, and that of a device without a carrier */
+			bool dropped = errno == ENOBUFS;
+
+			which[at++]->fate = dropped ? WGX_GSO_DROPPED : WGX_GSO_REFUSED;
+			ret->dropped += dropped;
+			ret->lost++;
 			continue;
 		}
 		for (int i = 0; i < done && at < m; i++, at++) {
+			which[at]->fate = WGX_GSO_SENT;
 			ret->sent_packets++;
 			ret->sent_segments += which[at]->packets;
 		}

@@ -13,11 +13,12 @@ int wgx_inject_open(int far_ifindex);
 struct wgx_inject_result {
 	uint64_t sent_packets; /* GSO packets */
 	uint64_t sent_segments; /* IP packets in them */
-	uint64_t refused; /* IP packets: wg0 is down, or the backlog is full */
-	uint64_t too_big; /* IP packets over @mtu: veth would lose them */
+	uint64_t lost; /* GSO packets of another fate than WGX_GSO_SENT */
+	uint64_t
+		dropped; /* of these, WGX_GSO_DROPPED: the kernel has counted them as tx_dropped (Linux 6.5) */
 };
 
-/** wgx_inject() - @n packets, in order. wgx_coalesce_finish() made them. */
+/** wgx_inject() - @n packets, in order. wgx_coalesce_finish() made them; each gets its fate. */
 void wgx_inject(int fd, struct wgx_gso *gso, unsigned int n, uint32_t mtu,
 		struct wgx_inject_result *ret);
 

@@ -21,6 +21,14 @@
 #define BOUNCE_BYTES (512 * 1024)
 /* One UDP_GRO receive */
 #define RECEIVE_BYTES 65536
+/*
+ * Beside AF_XDP rings, which are looked at without a system call, sockets have little to say: handshakes,
+ * fragments. Asking both in each round took a fifth of the worker's time, and throughput with it.
+ */
+#define SOCKETS_NS 20000
+
+/* How far a keypair's floor may lag: telling BPF is one store to a shared cache line each so many messages. */
+#define FLOOR_STEP 1024
 
 /** struct origin - what a run of messages has in common */
 struct origin {
@@ -43,11 +51,50 @@ struct opener {
 	uint8_t *bounce, *receive;
 	size_t bounce_used;
 	unsigned int messages; /* since the last flush */
+	uint64_t sockets_asked; /* when, ns */
+	bool sockets_due; /* in this round */
+	bool sockets_busy; /* one gave something in this round */
 };
 
+/* One message, whose peer is not known, or not yet */
 static void drop(struct wgx_iface *i, enum wgx_drop_reason reason)
 {
 	wgx_count(&i->open.drops[reason], 1);
+}
+
+static void drop_of(struct wgx_iface *i, struct wgx_peer *peer, enum wgx_drop_reason reason,
+		    unsigned int packets)
+{
+	wgx_count(&i->open.drops[reason], packets);
+	wgx_peer_drops_add(&peer->drops, reason, packets);
+}
+
+/* A packet goes to its coalescer. */
+static void touch(struct wgx_iface *i)
+{
+	if (i->touched)
+		return;
+	i->touched = true;
+	wgx_iface_mac(i, i->coalescer->mac);
+}
+
+static enum wgx_drop_reason lost_why(const struct wgx_iface *i, const struct wgx_gso *g)
+{
+	switch (g->fate) {
+	case WGX_GSO_TOO_BIG:
+		return WGX_DROP_INJECT_MTU;
+	case WGX_GSO_DROPPED: /* without sockets, wg0 is down */
+		return wgx_read(i->bind) ? WGX_DROP_INJECT_BACKLOG : WGX_DROP_INJECT_ERROR;
+	default:
+		return WGX_DROP_INJECT_ERROR;
+	}
+}
+
+static void count_lost(struct wgx_iface *i, unsigned int n)
+{
+	for (const struct wgx_gso *g = i->coalescer->gso; n; g++, n--)
+		if (g->fate != WGX_GSO_SENT)
+			drop_of(i, g->owner, lost_why(i, g), g->packets);
 }
 
 static void flush_iface(struct wgx_iface *i)
@@ -57,12 +104,13 @@ static void flush_iface(struct wgx_iface *i)
 
 	wgx_inject(i->inject_fd, i->coalescer->gso, n,
 		   atomic_load_explicit(&i->dev->mtu, memory_order_relaxed), &r);
+	if (r.lost)
+		count_lost(i, n);
 	wgx_coalesce_reset(i->coalescer);
 	i->touched = false;
 	wgx_count(&i->open.injected_packets, r.sent_packets);
 	wgx_count(&i->open.injected_segments, r.sent_segments);
-	wgx_count(&i->open.drops[WGX_DROP_INJECT_ERROR], r.refused);
-	wgx_count(&i->open.drops[WGX_DROP_INJECT_MTU], r.too_big);
+	wgx_count(&i->open.inject_dropped, r.dropped);
 }
 
 /* Inject all that was opened: afterwards no chunk and no bounce buffer is referred to. */
@@ -111,7 +159,7 @@ static void roam(struct wgx_worker *w, struct origin *org)
 		return;
 	org->roamed = org->peer;
 	wgx_endpoint_read(&org->peer->endpoint, &now);
-	if (wgx_endpoint_equal(&now, org->from) || wgx_endpoint_unscoped(org->from))
+	if (!wgx_endpoint_is_news(&now, org->from) || wgx_endpoint_unscoped(org->from))
 		return;
 	wgx_endpoint_write(&org->peer->endpoint, org->from);
 	env->roamed(env->arg, org->peer);
@@ -130,30 +178,30 @@ static bool source_allowed(struct origin *org, const struct wgx_inner *inner)
 	return org->source_owner == org->peer;
 }
 
-static void deliver(struct wgx_worker *w, struct origin *org, uint8_t *packet, size_t len)
+/* Return: false where it is none of this peer's packets */
+static bool deliver(struct wgx_worker *w, struct origin *org, uint8_t *packet, size_t len)
 {
 	struct wgx_iface *i = org->iface;
 	struct wgx_inner inner;
 
 	if (wgx_inner_parse(packet, len, &inner)) {
-		drop(i, WGX_DROP_OPEN_INNER_MALFORMED);
-		return;
+		drop_of(i, org->peer, WGX_DROP_OPEN_INNER_MALFORMED, 1);
+		return false;
 	}
 	if (!source_allowed(org, &inner)) {
-		drop(i, WGX_DROP_OPEN_SOURCE);
-		return;
+		drop_of(i, org->peer, WGX_DROP_OPEN_SOURCE, 1);
+		return false;
 	}
-	if (wgx_ecn_decap(org->tos, packet)) {
-		drop(i, WGX_DROP_OPEN_ECN);
-		return;
-	}
-	i->touched = true;
+	wgx_ecn_decap(org->tos, packet);
+	touch(i);
+	i->coalescer->owner = org->peer;
 	if (wgx_coalesce_add(i->coalescer, packet, inner.len)) {
 		flush_iface(i);
-		i->touched = true;
+		touch(i);
 		if (wgx_coalesce_add(i->coalescer, packet, inner.len))
-			drop(i, WGX_DROP_INJECT_ERROR);
+			drop_of(i, org->peer, WGX_DROP_INJECT_ERROR, 1);
 	}
+	return true;
 }
 
 static void count_opened(struct origin *org, size_t plain)
@@ -165,6 +213,16 @@ static void count_opened(struct origin *org, size_t plain)
 	wgx_count(org->xsk ? &c->opened_xsk_packets : &c->opened_socket_packets, 1);
 	wgx_count(org->xsk ? &c->opened_xsk_bytes : &c->opened_socket_bytes, plain);
 	org->packets++;
+}
+
+/* BPF drops what is hopelessly behind; what is just behind, the window here. */
+static void tell_floor(const struct wgx_keypair *kp)
+{
+	uint64_t floor = wgx_replay_floor(&kp->replay);
+
+	if (kp->floor &&
+	    floor - atomic_load_explicit(kp->floor, memory_order_relaxed) >= FLOOR_STEP)
+		atomic_store_explicit(kp->floor, floor, memory_order_relaxed);
 }
 
 static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len)
@@ -190,25 +248,27 @@ static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, si
 		return;
 	}
 	if (!wgx_keypair_may_open(kp, w->boot)) {
-		drop(i, WGX_DROP_OPEN_KEY_EXPIRED);
+		drop_of(i, org->peer, WGX_DROP_OPEN_KEY_EXPIRED, 1);
 		return;
 	}
 	if (wgx_aead_open(o->aead, kp->recv_key, counter, payload, payload, plain)) {
-		drop(i, WGX_DROP_OPEN_AUTH);
+		drop_of(i, org->peer, WGX_DROP_OPEN_AUTH, 1);
 		return;
 	}
 	if (!wgx_replay_accept(&kp->replay, counter)) {
-		drop(i, WGX_DROP_OPEN_REPLAY);
+		drop_of(i, org->peer, WGX_DROP_OPEN_REPLAY, 1);
 		return;
 	}
-	org->wire += len;
+	tell_floor(kp);
 	count_opened(org, plain);
 	roam(w, org);
 	wgx_session_note_received(&org->peer->session, kp, w->boot, plain > 0);
-	if (plain)
-		deliver(w, org, payload, plain);
-	else
+	if (!plain)
 		wgx_count(&i->open.keepalives_received, 1);
+	else if (!deliver(w, org, payload, plain))
+		return;
+	org->wire +=
+		len; /* wg's count, as the Linux driver has it: not of what is no packet of this peer's */
 }
 
 static void open_handshake(struct wgx_worker *w, struct origin *org, const uint8_t *msg, size_t len,
@@ -219,7 +279,7 @@ static void open_handshake(struct wgx_worker *w, struct origin *org, const uint8
 	if (len != exact) /* P-MSG-2 */
 		drop(org->iface, WGX_DROP_OPEN_MALFORMED);
 	else if (wgx_hsqueue_put(env->handshakes, org->iface->dev->id, org->from, msg, len))
-		wgx_count(&org->iface->open.handshakes_queued, 1);
+		wgx_count_shared(&org->iface->open.handshakes_queued, 1);
 	else
 		drop(org->iface, WGX_DROP_HANDSHAKE_QUEUE);
 }
@@ -307,15 +367,24 @@ static struct wgx_iface *iface_by_port(const struct wgx_portset *set, uint16_t p
 	return NULL;
 }
 
-/* The size of each message but the last in a frame from the collector, from its stamp. */
-static size_t stamped_size(const uint8_t *frame, size_t payload)
+/* What the stamp of a frame from the collector tells; nothing where it is not wgx_ingress's. */
+static struct wgx_stamp ingress_stamp(const struct wgx_port *port, const uint8_t *frame)
 {
-	struct wgx_stamp stamp;
+	struct wgx_stamp stamp = {.device = port->device};
 
+	if (port->kind != WGX_PORT_COLLECTOR)
+		return stamp;
 	memcpy(&stamp, frame, sizeof(stamp));
-	if (stamp.magic != WGX_STAMP_MAGIC || !(stamp.flags & WGX_STAMP_INGRESS) || !stamp.gso_size)
-		return payload;
-	return stamp.gso_size;
+	if (stamp.magic != WGX_STAMP_MAGIC || !(stamp.flags & WGX_STAMP_INGRESS))
+		return (struct wgx_stamp){0};
+	return stamp;
+}
+
+static unsigned int count_messages(const struct wgx_outer *outer, const struct wgx_stamp *stamp)
+{
+	if (!stamp->gso_size || outer->payload_len <= stamp->gso_size)
+		return 1;
+	return (unsigned int)((outer->payload_len + stamp->gso_size - 1) / stamp->gso_size);
 }
 
 static void open_frame(struct wgx_worker *w, const struct wgx_port *port, struct iovec *iov,
@@ -325,19 +394,28 @@ static void open_frame(struct wgx_worker *w, const struct wgx_port *port, struct
 	struct wgx_open_env *env = w->env;
 	struct walk walk = {.iov = iov, .opener = w->state};
 	struct origin org = {.xsk = true};
+	struct wgx_stamp stamp;
 	struct wgx_outer outer;
 	size_t size, left;
 
-	if (wgx_outer_parse(iov->iov_base, iov->iov_len, len, &outer) ||
-	    !(org.iface = iface_by_port(set, outer.port))) {
-		atomic_fetch_add_explicit(&env->stray, 1, memory_order_relaxed);
+	if (wgx_outer_parse(iov->iov_base, iov->iov_len, len, &outer)) {
+		wgx_count(&env->stray, 1);
 		return;
 	}
+	stamp = ingress_stamp(port, iov->iov_base);
+	org.iface = iface_by_port(set, outer.port);
+	if (!org.iface) {
+		wgx_count(&env->stray, count_messages(&outer, &stamp));
+		return;
+	}
+	outer.from.src_if = stamp.device;
 	org.from = &outer.from;
 	org.tos = outer.tos;
 	left = outer.payload_len;
-	size = port->kind == WGX_PORT_COLLECTOR ? stamped_size(iov->iov_base, left) : left;
+	size = stamp.gso_size ? stamp.gso_size : left;
 	walk.offset = outer.header_len;
+	if (!left)
+		drop(org.iface, WGX_DROP_OPEN_MALFORMED);
 	while (left) {
 		size_t n = left < size ? left : size;
 		uint8_t *msg = walk_take(&walk, n);
@@ -368,7 +446,7 @@ static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
 		if (n > 0)
 			open_frame(w, port, iov, len);
 		else
-			atomic_fetch_add_explicit(&env->stray, 1, memory_order_relaxed);
+			wgx_count(&env->stray, 1);
 	}
 	if (frames) {
 		flush_all(o, set);
@@ -399,16 +477,42 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
 
 static unsigned int open_serve(struct wgx_worker *w, const struct wgx_port *port)
 {
-	return port->kind == WGX_PORT_SOCKET ? serve_socket(w, port) : serve_xsk(w, port);
+	struct opener *o = w->state;
+	unsigned int n;
+
+	if (port->kind != WGX_PORT_SOCKET)
+		return serve_xsk(w, port);
+	n = o->sockets_due ? serve_socket(w, port) : 0;
+	o->sockets_busy |= n > 0;
+	return n;
 }
 
+static bool only_sockets(const struct wgx_portset *set)
+{
+	for (unsigned int i = 0; i < set->n_ports; i++)
+		if (set->ports[i].kind != WGX_PORT_SOCKET)
+			return false;
+	return true;
+}
+
+/* Are sockets to be asked in the next round? */
 static unsigned int open_between(struct wgx_worker *w, const struct wgx_portset *set)
 {
+	struct opener *o = w->state;
+
+	if (o->sockets_due)
+		o->sockets_asked = w->boot;
+	o->sockets_due =
+		o->sockets_busy || w->boot - o->sockets_asked >= SOCKETS_NS || only_sockets(set);
+	o->sockets_busy = false;
 	return 0;
 }
 
 static int open_idle(struct wgx_worker *w, const struct wgx_portset *set)
 {
+	struct opener *o = w->state;
+
+	o->sockets_due = true; /* when poll(2) returns, it may be for one of them */
 	return -1;
 }
 
@@ -449,6 +553,27 @@ static int open_start(struct wgx_worker *w)
 		return 0;
 	open_stop(w);
 	return -ENOMEM;
+}
+
+uint64_t wgx_open_discard(struct wgx_xsk *xsk, bool collector)
+{
+	const struct wgx_port port = {.kind = collector ? WGX_PORT_COLLECTOR : WGX_PORT_DEVICE};
+	struct iovec iov[WGX_FRAME_SLICES_MAX];
+	struct wgx_stamp stamp;
+	struct wgx_outer outer;
+	uint64_t messages = 0;
+	size_t len;
+	int n;
+
+	while ((n = wgx_xsk_next(xsk, iov, WGX_FRAME_SLICES_MAX, &len))) {
+		if (n < 0 || wgx_outer_parse(iov->iov_base, iov->iov_len, len, &outer)) {
+			messages++;
+			continue;
+		}
+		stamp = ingress_stamp(&port, iov->iov_base);
+		messages += count_messages(&outer, &stamp);
+	}
+	return messages;
 }
 
 const struct wgx_worker_ops wgx_open_ops = {

@@ -11,6 +11,7 @@
 
 struct wgx_index;
 struct wgx_peer;
+struct wgx_xsk;
 
 /** struct wgx_open_env - what the daemon shares with the open worker */
 struct wgx_open_env {
@@ -19,9 +20,16 @@ struct wgx_open_env {
 	/* a peer's endpoint changed (roaming): any thread may be told so, it must not block */
 	void (*roamed)(void *arg, struct wgx_peer *peer);
 	void *arg;
-	_Atomic uint64_t stray; /* frames for no interface of ours: its port has just been closed */
+	_Atomic uint64_t
+		stray; /* messages for no interface of ours: its port has just been closed */
 };
 
 extern const struct wgx_worker_ops wgx_open_ops;
+
+/**
+ * wgx_open_discard() - throw away what is in a ring that no worker serves any more, and that is to be destroyed
+ * @collector: frames are stamped. Return: messages in them.
+ */
+uint64_t wgx_open_discard(struct wgx_xsk *xsk, bool collector);
 
 #endif

@@ -17,6 +17,8 @@
 
 /* Frames of one port in a round: others wait for no more than 16 superframes, about a millisecond. */
 #define FRAMES_A_ROUND 16
+/* Peers with commands in a round: all have some when a link goes down, or when a private key changes. */
+#define PEERS_A_ROUND 64
 
 struct sealer {
 	struct wgx_aead *aead;
@@ -24,9 +26,13 @@ struct sealer {
 	struct wgx_segmenter segmenter;
 };
 
-static void drop(struct wgx_iface *i, enum wgx_drop_reason reason, uint64_t packets)
+/* @peer: NULL where it is not known */
+static void drop(struct wgx_iface *i, struct wgx_peer *peer, enum wgx_drop_reason reason,
+		 uint64_t packets)
 {
 	wgx_count(&i->seal.drops[reason], packets);
+	if (peer)
+		wgx_peer_drops_add(&peer->drops, reason, packets);
 }
 
 /* How many packets a frame stands for; for those that are not sealed at once. */
@@ -53,7 +59,7 @@ static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const 
 	gso.packets = 1;
 	gso.len = len;
 	gso.n = 2;
-	memcpy(gso.link.eth.h_dest, i->mac, ETH_ALEN);
+	wgx_iface_mac(i, gso.link.eth.h_dest);
 	gso.link.eth.h_source[0] = 0x02;
 	gso.link.eth.h_proto = htons(packet[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 	gso.iov[0] = (struct iovec){.iov_base = &gso.link, .iov_len = sizeof(gso.link)};
@@ -92,9 +98,11 @@ static void stage(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *pe
 	unsigned int packets = count_packets(w, f),
 		     lost = wgx_staged_put(&peer->staged, f, packets);
 
+	/* before the handshake is asked for: who has the link come up meanwhile sees one or the other */
+	atomic_store(&peer->stages, true);
 	wgx_count(&i->seal.staged_packets, packets);
 	if (lost)
-		drop(i, WGX_DROP_SEAL_STAGED_FULL, lost);
+		drop(i, peer, WGX_DROP_SEAL_STAGED_FULL, lost);
 	wgx_session_want_handshake(&peer->session, w->boot);
 }
 
@@ -147,7 +155,7 @@ static bool seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 
 	wgx_endpoint_read(&peer->endpoint, &to);
 	if (to.addr.sa.sa_family == AF_UNSPEC) {
-		drop(i, WGX_DROP_SEAL_NO_ENDPOINT, count_packets(w, f));
+		drop(i, peer, WGX_DROP_SEAL_NO_ENDPOINT, count_packets(w, f));
 		answer_unreachable(w, i, f);
 		return true;
 	}
@@ -157,7 +165,7 @@ static bool seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 		return false;
 	}
 	if (wgx_segment_begin(&s->segmenter, f)) {
-		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
+		drop(i, peer, WGX_DROP_SEAL_MALFORMED, 1);
 		return true;
 	}
 	if (wgx_keypair_take(kp, wgx_segment_count(&s->segmenter), w->boot, &counter)) {
@@ -178,13 +186,13 @@ static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_fra
 
 	if (wgx_inner_parse(f->iov[0].iov_base, f->len, &inner) ||
 	    f->iov[0].iov_len < inner.header_len) {
-		drop(i, WGX_DROP_SEAL_MALFORMED, 1);
+		drop(i, NULL, WGX_DROP_SEAL_MALFORMED, 1);
 		return;
 	}
 	/* the stamp is a hint (architecture, rule 1): what egress looked up is looked up again */
 	peer = wgx_device_route(i->dev, inner.v6 ? AF_INET6 : AF_INET, inner.dst);
 	if (!peer || atomic_load_explicit(&peer->dead, memory_order_relaxed)) {
-		drop(i, WGX_DROP_SEAL_NO_PEER, count_packets(w, f));
+		drop(i, NULL, WGX_DROP_SEAL_NO_PEER, count_packets(w, f));
 		answer_unreachable(w, i, f);
 		return;
 	}
@@ -224,7 +232,7 @@ static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port
 	       (n = wgx_xsk_next(port->xsk, f.iov, WGX_FRAME_SLICES_MAX, &f.len))) {
 		frames++;
 		if (n < 0) {
-			drop(i, WGX_DROP_SEAL_MALFORMED, 1);
+			drop(i, NULL, WGX_DROP_SEAL_MALFORMED, 1);
 			continue;
 		}
 		f.n = (unsigned int)n;
@@ -233,7 +241,7 @@ static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port
 		if (unstamp(i, &f))
 			seal_frame(w, i, &f);
 		else
-			drop(i, WGX_DROP_SEAL_UNSTAMPED, 1);
+			drop(i, NULL, WGX_DROP_SEAL_UNSTAMPED, 1);
 	}
 	if (frames) {
 		wgx_sendbuf_flush(&s->out);
@@ -297,7 +305,7 @@ static void carry_out(struct wgx_worker *w, struct wgx_peer *peer, uint32_t comm
 	struct wgx_iface *i = iface_of(peer);
 
 	if (commands & WGX_SEAL_DROP)
-		drop(i, WGX_DROP_SEAL_STAGED_EXPIRED, wgx_staged_drop(peer->staged));
+		drop(i, peer, WGX_DROP_SEAL_STAGED_EXPIRED, wgx_staged_drop(peer->staged));
 	if (commands & WGX_SEAL_FLUSH)
 		flush_staged(w, peer);
 	else if (commands & WGX_SEAL_KEEPALIVE)
@@ -313,22 +321,28 @@ static void bury(const struct wgx_portset *set, struct wgx_peer *peer)
 
 	for (unsigned int n = 0; n < set->n_ifaces; n++)
 		if (set->ifaces[n]->dev == peer->dev)
-			drop(set->ifaces[n], WGX_DROP_SEAL_STAGED_EXPIRED, lost);
+			drop(set->ifaces[n], NULL, WGX_DROP_SEAL_STAGED_EXPIRED, lost);
+}
+
+static struct wgx_peer *next_commanded(struct wgx_seal_env *env)
+{
+	struct wgx_peer_link *l;
+
+	if (!env->taken && !wgx_peerqueue_empty(&env->queue))
+		env->taken = wgx_peerqueue_take(&env->queue);
+	l = env->taken;
+	if (!l)
+		return NULL;
+	env->taken = wgx_peerqueue_done(l);
+	return (struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, seal_link));
 }
 
 static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset *set)
 {
-	struct wgx_seal_env *env = w->env;
-	struct wgx_peer_link *l;
+	struct wgx_peer *peer;
 	unsigned int n = 0;
 
-	if (wgx_peerqueue_empty(&env->queue))
-		return 0;
-	for (l = wgx_peerqueue_take(&env->queue); l; n++) {
-		struct wgx_peer *peer =
-			(struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, seal_link));
-
-		l = wgx_peerqueue_done(l);
+	for (; n < PEERS_A_ROUND && (peer = next_commanded(w->env)); n++) {
 		if (!atomic_load(&peer->dead))
 			carry_out(w, peer, atomic_exchange(&peer->seal_commands, 0));
 		else
@@ -368,7 +382,10 @@ static int seal_start(struct wgx_worker *w)
 static void seal_stop(struct wgx_worker *w)
 {
 	struct sealer *s = w->state;
+	struct wgx_peer *peer;
 
+	while ((peer = next_commanded(w->env)))
+		wgx_peer_put(peer);
 	wgx_sendbuf_free(&s->out);
 	wgx_aead_destroy(s->aead);
 	free(s);

@@ -14,6 +14,7 @@ struct wgx_peer;
 /** struct wgx_seal_env - what the daemon shares with the seal worker */
 struct wgx_seal_env {
 	struct wgx_peerqueue queue; /* peers with seal_commands */
+	struct wgx_peer_link *taken; /* from @queue, their turn is to come; the worker's own */
 };
 
 extern const struct wgx_worker_ops wgx_seal_ops;

@@ -79,9 +79,19 @@ static int send_range(struct wgx_sendbuf *b, size_t at, size_t len, uint16_t gso
 	if (!memcmp(&b->to.src6, &in6addr_any, sizeof(in6addr_any)))
 		return err;
 	b->to.src6 = in6addr_any;
+	b->to.src_if = 0;
 	wgx_endpoint_clear_source(&b->peer->endpoint);
 	wgx_count(&b->counters->sends, 1);
 	return wgx_bind_send(b->bind, &b->to, b->tos, &iov, 1, gso_size);
+}
+
+static void count_lost(struct wgx_sendbuf *b, int err, unsigned int packets)
+{
+	enum wgx_drop_reason reason =
+		err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG : WGX_DROP_SEND_ERROR;
+
+	wgx_count(&b->counters->drops[reason], packets);
+	wgx_peer_drops_add(&b->peer->drops, reason, packets);
 }
 
 static void send_singly(struct wgx_sendbuf *b)
@@ -91,9 +101,7 @@ static void send_singly(struct wgx_sendbuf *b)
 		int err = send_range(b, at, len, 0);
 
 		if (err)
-			wgx_count(&b->counters->drops[err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG
-								       : WGX_DROP_SEND_ERROR],
-				  1);
+			count_lost(b, err, 1);
 	}
 }
 
@@ -108,9 +116,7 @@ void wgx_sendbuf_flush(struct wgx_sendbuf *b)
 		send_singly(
 			b); /* a datagram exceeds the path's MTU, or the device cannot checksum */
 	else if (err)
-		wgx_count(&b->counters->drops[err == -EMSGSIZE ? WGX_DROP_SEND_TOO_BIG
-							       : WGX_DROP_SEND_ERROR],
-			  b->n);
+		count_lost(b, err, b->n);
 	b->len = 0;
 	b->n = 0;
 	b->closed = false;

@@ -27,6 +27,7 @@ struct wgx_port {
 	int fd; /* to poll */
 	struct wgx_xsk *xsk; /* NULL for WGX_PORT_SOCKET */
 	struct wgx_iface *iface; /* NULL for WGX_PORT_COLLECTOR and WGX_PORT_DEVICE */
+	uint32_t device; /* WGX_PORT_DEVICE: ifindex */
 };
 
 /** struct wgx_portset - published by RCU, never changed */

@@ -145,6 +145,12 @@ void wgx_xsk_release(struct wgx_xsk *x)
 	x->held = 0;
 }
 
+bool wgx_xsk_idle(const struct wgx_xsk *x)
+{
+	return __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE) ==
+	       __atomic_load_n(x->rx.consumer, __ATOMIC_ACQUIRE);
+}
+
 void wgx_xsk_stats(const struct wgx_xsk *x, struct wgx_xsk_stats *ret)
 {
 	struct xdp_statistics s = {0};

@@ -53,6 +53,9 @@ int wgx_xsk_next(struct wgx_xsk *x, struct iovec *iov, unsigned int max, size_t 
 /** wgx_xsk_release() - give the chunks of all frames taken back to the kernel */
 void wgx_xsk_release(struct wgx_xsk *x);
 
+/** wgx_xsk_idle() - the kernel has put nothing into the ring that was not released; any thread */
+bool wgx_xsk_idle(const struct wgx_xsk *x);
+
 struct wgx_xsk_stats {
 	uint64_t rx_dropped, rx_ring_full, fill_ring_empty;
 };
