@@ -9,12 +9,18 @@
 #include <linux/magic.h>
 #include <net/if.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 /* longest: each character of an interface's name a dot */
 #define COMPONENT_MAX (3 * IFNAMSIZ)
@@ -133,5 +139,58 @@ int wgx_bpffs_remove(const char *iface)
 		err = -errno;
 	if (!err)
 		rmdir(WGX_BPFFS_DIR); /* fails while there are others */
+	return err;
+}
+
+/* ---- strict mode's ---- */
+
+static int netns_cookie(uint64_t *ret)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+	socklen_t len = sizeof(*ret);
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &len))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int wgx_bpffs_strict_path(const char *pin, char *path, size_t size)
+{
+	uint64_t cookie = 0;
+	int err = netns_cookie(&cookie), n;
+
+	if (err)
+		return err;
+	n = snprintf(path, size, "%s/%llu%s%s", WGX_BPFFS_STRICT_DIR, (unsigned long long)cookie,
+		     pin ? "/" : "", pin ?: "");
+	return n < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+int wgx_bpffs_strict_make(void)
+{
+	char path[PATH_MAX];
+	int err = wgx_bpffs_strict_path(NULL, path, sizeof(path));
+
+	if (!err)
+		err = wgx_bpffs_mount();
+	if (!err)
+		err = make_directory(WGX_BPFFS_STRICT_DIR);
+	return err ?: make_directory(path);
+}
+
+int wgx_bpffs_strict_remove(void)
+{
+	char path[PATH_MAX];
+	int err = wgx_bpffs_strict_path(NULL, path, sizeof(path));
+
+	if (!err)
+		err = empty_directory(path);
+	if (!err && rmdir(path) && errno != ENOENT)
+		err = -errno;
+	if (!err)
+		rmdir(WGX_BPFFS_STRICT_DIR); /* fails while there are others */
 	return err;
 }

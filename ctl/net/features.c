@@ -26,31 +26,63 @@
 
 /* ---- libbpf's messages ---- */
 
+static __thread const char *loading; /* what this thread loads; NULL: nothing */
+
 /* The messages that frame the verifier's log; the first of them carries it. */
 static bool is_verifier_log(const char *text)
 {
 	return strstr(text, "PROG LOAD LOG") != NULL;
 }
 
-static void log_lines(int level, char *text)
+/* The verifier ends with the instruction that it refuses, the reason, and the sums. */
+#define VERIFIER_TAIL 12
+
+static size_t count_lines(const char *text)
 {
+	size_t n = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		n++;
+	return n;
+}
+
+/* The last @errors lines are errors, which everybody sees; those before them are for WGX_LOG=debug. */
+static void log_lines(size_t errors, char *text)
+{
+	size_t left = count_lines(text);
 	char *save = NULL;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		wgx_log(level, "%s", line);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		int level = left-- > errors ? WGX_LOG_DEBUG : WGX_LOG_ERR;
+
+		if (loading)
+			wgx_log(level, "%s: %s", loading, line);
+		else
+			wgx_log(level, "%s", line);
+	}
 }
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
+	size_t errors = 0;
 	char *text;
 
 	if (level == LIBBPF_DEBUG)
 		return 0; /* every relocation: of use to nobody but libbpf */
 	if (vasprintf(&text, format, args) < 0)
 		return 0;
-	log_lines(is_verifier_log(text) ? WGX_LOG_ERR : WGX_LOG_DEBUG, text);
+	if (is_verifier_log(text))
+		errors = VERIFIER_TAIL;
+	else if (loading && level == LIBBPF_WARN)
+		errors = SIZE_MAX;
+	log_lines(errors, text);
 	free(text);
 	return 0;
+}
+
+void wgx_bpf_log_begin(const char *name)
+{
+	loading = name;
 }
 
 void wgx_bpf_log_init(void)
@@ -107,24 +139,39 @@ static bool probe_udp_option(int option, int value)
 	return known;
 }
 
-static bool probe_kern_ctx(void)
+/* Does the tracepoint have this many arguments? Its type's first is the tracepoint's own. */
+static bool has_tracepoint(const struct btf *btf, const char *type, unsigned int arguments)
+{
+	int id = btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF);
+	const struct btf_type *t = id < 0 ? NULL : btf__type_by_id(btf, (uint32_t)id);
+
+	t = t ? btf__type_by_id(btf, t->type) : NULL; /* a pointer */
+	t = t ? btf__type_by_id(btf, t->type) : NULL; /* to a function */
+	return t && btf_is_func_proto(t) && btf_vlen(t) >= 1 + arguments;
+}
+
+/* What the kernel tells of itself */
+static void probe_btf(struct wgx_features *f)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool known = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
 
+	if (!btf)
+		return;
+	f->kern_ctx = btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+	f->frame_trace = has_tracepoint(btf, "btf_trace_kfree_skb", 3);
+	f->socket_trace = has_tracepoint(btf, "btf_trace_udp_fail_queue_rcv_skb", 3);
 	btf__free(btf);
-	return known;
 }
 
 static void probe(struct wgx_features *f)
 {
 	f->tcx = probe_tcx();
-	f->kern_ctx = probe_kern_ctx();
 	f->xsk_sg = probe_xsk_sg();
 	f->redirect_peer =
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_redirect_peer, NULL) == 1;
 	f->udp_gso = probe_udp_option(UDP_SEGMENT, 1000);
 	f->udp_gro = probe_udp_option(UDP_GRO, 1);
+	probe_btf(f);
 	wgx_probe_network(&f->uso, &f->generic_frags);
 }
 

@@ -15,7 +15,9 @@
 	X(redirect_peer, "5.10", "bpf_redirect_peer(): into a namespace without the backlog")      \
 	X(udp_gso, "4.18", "UDP_SEGMENT: many datagrams a system call")                            \
 	X(udp_gro, "5.0", "UDP_GRO: many datagrams a receive")                                     \
-	X(uso, "6.2", "UDP segmentation in virtio headers: datagrams injected many at a time")
+	X(uso, "6.2", "UDP segmentation in virtio headers: datagrams injected many at a time")     \
+	X(frame_trace, "5.18", "kfree_skb tells why: lost superframes count as packets")           \
+	X(socket_trace, "6.10", "udp_fail_queue_rcv_skb shows what: likewise, at the socket")
 /* clang-format on */
 
 struct wgx_features {
@@ -42,9 +44,12 @@ int wgx_features_disable(struct wgx_features *f, const char *list);
 /**
  * wgx_bpf_log_init() - libbpf's messages go to wgx_log() from now on
  *
- * At debug level, but for the verifier's log of a program that is refused: that is an error. Done by
- * wgx_features_get(), and so before anything is loaded.
+ * At debug level, but for the end of the verifier's log of a program that is refused: that is an error.
+ * Done by wgx_features_get(), and so before anything is loaded.
  */
 void wgx_bpf_log_init(void);
+
+/** wgx_bpf_log_begin() - this thread loads @name: libbpf's warnings are errors of it. NULL: it has ended */
+void wgx_bpf_log_begin(const char *name);
 
 #endif

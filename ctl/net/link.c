@@ -17,7 +17,10 @@
 #define FAR_NAME WGX_FAR_PREFIX "%d" /* the kernel puts the number in */
 #define GSO_MAX_SIZE 65536 /* an IPv4 length field and AF_XDP frames end there: no BIG TCP */
 
-/* Locally administered; every interface has the same, for nothing but its own far end ever sees it. */
+/*
+ * Locally administered; every interface has the same, for nothing but its own far end ever sees it. By near_mac
+ * the files in deploy/ tell managers of networks which veth devices are ours.
+ */
 static const uint8_t near_mac[6] = {0x02, 0x77, 0x67, 0x78, 0x00, 0x01};
 static const uint8_t far_mac[6] = {0x02, 0x77, 0x67, 0x78, 0x00, 0x02};
 
@@ -188,6 +191,23 @@ static int set_addr_gen_none(int ifindex)
 int wgx_link_set_up(int ifindex, bool up)
 {
 	return change_flags(ifindex, up ? IFF_UP : 0, IFF_UP);
+}
+
+int wgx_link_set_mtu(int ifindex, uint32_t mtu)
+{
+	return set_u32(ifindex, IFLA_MTU, mtu);
+}
+
+int wgx_link_set_alias(int ifindex, const char *text)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
+	struct nl_msg *msg = link_message(RTM_SETLINK, 0, &ifi);
+	int err = -ENOMEM;
+
+	if (msg && !nla_put(msg, IFLA_IFALIAS, (int)strlen(text), text))
+		err = wgx_nl_call_once(msg, NULL, NULL);
+	nlmsg_free(msg);
+	return err;
 }
 
 int wgx_link_delete(int ifindex)

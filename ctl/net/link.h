@@ -73,6 +73,13 @@ int wgx_link_delete(int ifindex);
 /** wgx_link_set_up() - up or down, a device here */
 int wgx_link_set_up(int ifindex, bool up);
 
+/** wgx_link_set_mtu() - of a device here; -EINVAL where the device cannot have it */
+int wgx_link_set_mtu(int ifindex, uint32_t mtu);
+
+#define WGX_LINK_ALIAS_MAX 255 /* bytes: IFALIASZ - 1 */
+/** wgx_link_set_alias() - a description for people, as `ip link set alias`; empty: none */
+int wgx_link_set_alias(int ifindex, const char *text);
+
 /** struct wgx_link_info - what the kernel says of a device here */
 struct wgx_link_info {
 	char name[IFNAMSIZ];

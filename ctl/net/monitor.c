@@ -98,6 +98,8 @@ static int parse_link(const struct nlmsghdr *nlh, int nsid, struct wgx_link_even
 		nla_strlcpy(ret->name, tb[IFLA_IFNAME], sizeof(ret->name));
 	if (tb[IFLA_MTU])
 		ret->mtu = nla_get_u32(tb[IFLA_MTU]);
+	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == sizeof(ret->mac))
+		memcpy(ret->mac, nla_data(tb[IFLA_ADDRESS]), sizeof(ret->mac));
 	if (tb[IFLA_LINK])
 		ret->link = (int)nla_get_u32(tb[IFLA_LINK]);
 	if (tb[IFLA_LINK_NETNSID])

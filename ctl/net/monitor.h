@@ -23,6 +23,7 @@
  * @link_nsid: the namespace @link is in, as the namespace of the device knows it; WGX_NSID_SELF: the same
  * @far_ifindex: far-end monitor: the far end to which this NAME belongs; 0 for far ends themselves
  * @flags: IFF_UP, IFF_LOWER_UP, …
+ * @mac: of Ethernet devices
  * @appeared: the first that is told of it in this namespace
  * @deleted: it is gone from this namespace
  * @moved: with @deleted: to another namespace, from which more is heard if it is a NAME
@@ -37,6 +38,7 @@ struct wgx_link_event {
 	uint32_t flags;
 	uint32_t mtu;
 	uint16_t type; /* ARPHRD_* */
+	uint8_t mac[6];
 	bool appeared;
 	bool deleted;
 	bool moved;

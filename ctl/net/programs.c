@@ -10,33 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "net/tc_hook.h"
 #include "wgx_egress.skel.h"
+#include "wgx_egress_plain.skel.h"
 #include "wgx_ingress.skel.h"
 #include "wgx_steer.skel.h"
 
-/* enum bpf_attach_type, 6.6; newer than the headers that this is built with */
-#define TCX_INGRESS 46
-#define TCX_EGRESS 47
-
-/* Ours among clsact filters: who comes first does not matter, whom we replace does. */
-#define CLSACT_HANDLE 1
-#define CLSACT_PRIORITY 0x7767
-
-/* A tc program on a device: a link where there is tcx, else a clsact filter. */
-struct tc_hook {
-	int link; /* -1: none */
-	int ifindex; /* of the clsact filter; 0: none */
-	enum bpf_tc_attach_point point;
-};
-
-#define TC_HOOK_NONE ((struct tc_hook){.link = -1})
-
 struct wgx_egress_prog {
 	bool tcx;
-	struct wgx_egress *skel;
-	struct bpf_program *prog;
+	struct wgx_egress *skel; /* one of the two */
+	struct wgx_egress_plain *plain;
+	int fd;
 	struct wgx_egress_maps maps;
-	struct tc_hook hook;
+	struct wgx_tc_hook hook;
 };
 
 struct wgx_steer_prog {
@@ -54,63 +40,12 @@ struct wgx_ingress_prog {
 
 struct wgx_ingress_attachment {
 	enum wgx_ingress_mode mode;
-	struct tc_hook hook;
+	struct wgx_tc_hook hook;
 	struct wgx_ingress *skel; /* XDP modes: a program with an xsks map of its own */
 	int link;
 };
 
-/* ---- hooks ---- */
-
-static int attach_clsact(int prog_fd, int ifindex, enum bpf_tc_attach_point point)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = CLSACT_HANDLE,
-		    .priority = CLSACT_PRIORITY, .flags = BPF_TC_F_REPLACE);
-	int err = bpf_tc_hook_create(&hook);
-
-	/* the qdisc may be another's, and others may come to use ours: it stays */
-	if (err && err != -EEXIST)
-		return err;
-	hook.attach_point = point;
-	return bpf_tc_attach(&hook, &opts);
-}
-
-static void detach_clsact(int ifindex, enum bpf_tc_attach_point point)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
-
-	bpf_tc_detach(&hook, &opts);
-}
-
-static int attach_tc(bool tcx, int prog_fd, int ifindex, enum bpf_tc_attach_point point,
-		     struct tc_hook *ret)
-{
-	int type = point == BPF_TC_EGRESS ? TCX_EGRESS : TCX_INGRESS, err;
-
-	if (tcx) {
-		int link = bpf_link_create(prog_fd, ifindex, (enum bpf_attach_type)type, NULL);
-
-		if (link < 0)
-			return link;
-		*ret = (struct tc_hook){.link = link};
-		return 0;
-	}
-	err = attach_clsact(prog_fd, ifindex, point);
-	if (!err)
-		*ret = (struct tc_hook){.link = -1, .ifindex = ifindex, .point = point};
-	return err;
-}
-
-static void detach_tc(struct tc_hook *h)
-{
-	if (h->link >= 0)
-		close(h->link);
-	if (h->ifindex)
-		detach_clsact(h->ifindex, h->point);
-	*h = TC_HOOK_NONE;
-}
+/* ---- XDP, maps, errors ---- */
 
 static int attach_xdp(int prog_fd, int ifindex, uint32_t flags)
 {
@@ -130,20 +65,59 @@ static int open_error(void)
 	return errno ? -errno : -ENOMEM;
 }
 
+/* What libbpf has to say of a failure is logged as an error, after the program's name. */
+static int load(const char *name, struct bpf_object_skeleton *s)
+{
+	int err;
+
+	wgx_bpf_log_begin(name);
+	err = bpf_object__load_skeleton(s);
+	wgx_bpf_log_begin(NULL);
+	return err;
+}
+
 /* ---- egress ---- */
 
-static void fill_egress_maps(struct wgx_egress_prog *p)
+static void fill_egress(struct wgx_egress_prog *p, const struct bpf_object *o,
+			const struct bpf_program *prog)
 {
+	p->fd = bpf_program__fd(prog);
 	p->maps = (struct wgx_egress_maps){
-		.allowed_ips4 = bpf_map__fd(p->skel->maps.allowed_ips4),
-		.allowed_ips6 = bpf_map__fd(p->skel->maps.allowed_ips6),
-		.peers = bpf_map__fd(p->skel->maps.peers),
-		.peer_stats = bpf_map__fd(p->skel->maps.peer_stats),
-		.credit = bpf_map__fd(p->skel->maps.credit),
-		.config = bpf_map__fd(p->skel->maps.config),
-		.drops = bpf_map__fd(p->skel->maps.drops),
-		.counters = bpf_map__fd(p->skel->maps.counters),
+		.allowed_ips4 = bpf_object__find_map_fd_by_name(o, "allowed_ips4"),
+		.allowed_ips6 = bpf_object__find_map_fd_by_name(o, "allowed_ips6"),
+		.peers = bpf_object__find_map_fd_by_name(o, "peers"),
+		.peer_stats = bpf_object__find_map_fd_by_name(o, "peer_stats"),
+		.credit = bpf_object__find_map_fd_by_name(o, "credit"),
+		.config = bpf_object__find_map_fd_by_name(o, "config"),
+		.drops = bpf_object__find_map_fd_by_name(o, "drops"),
+		.counters = bpf_object__find_map_fd_by_name(o, "counters"),
 	};
+}
+
+static int load_egress(struct wgx_egress_prog *p)
+{
+	int err;
+
+	p->skel = wgx_egress__open();
+	if (!p->skel)
+		return open_error();
+	err = load("wgx_egress", p->skel->skeleton);
+	if (!err)
+		fill_egress(p, p->skel->obj, p->skel->progs.wgx_egress);
+	return err;
+}
+
+static int load_egress_plain(struct wgx_egress_prog *p)
+{
+	int err;
+
+	p->plain = wgx_egress_plain__open();
+	if (!p->plain)
+		return open_error();
+	err = load("wgx_egress_plain", p->plain->skeleton);
+	if (!err)
+		fill_egress(p, p->plain->obj, p->plain->progs.wgx_egress);
+	return err;
 }
 
 int wgx_egress_load(const struct wgx_features *f, struct wgx_egress_prog **ret)
@@ -154,27 +128,14 @@ int wgx_egress_load(const struct wgx_features *f, struct wgx_egress_prog **ret)
 	if (!p)
 		return -ENOMEM;
 	p->tcx = f->tcx;
-	p->hook = TC_HOOK_NONE;
-	p->skel = wgx_egress__open();
-	if (!p->skel) {
-		err = open_error();
-		goto out;
+	p->hook = WGX_TC_HOOK_NONE;
+	err = wgx_features_superframes(f) ? load_egress(p) : load_egress_plain(p);
+	if (err) {
+		wgx_egress_free(p);
+		return err;
 	}
-	/* without superframes wg0 has no checksum offload: what egress sees as partial, the kernel finishes */
-	p->skel->rodata->have_kern_ctx = wgx_features_superframes(f);
-	p->prog = f->kern_ctx ? p->skel->progs.wgx_egress : p->skel->progs.wgx_egress_plain;
-	bpf_program__set_autoload(p->skel->progs.wgx_egress, f->kern_ctx);
-	bpf_program__set_autoload(p->skel->progs.wgx_egress_plain, !f->kern_ctx);
-	err = wgx_egress__load(p->skel);
-	if (err)
-		goto out;
-	fill_egress_maps(p);
 	*ret = p;
 	return 0;
-
-out:
-	wgx_egress_free(p);
-	return err;
 }
 
 const struct wgx_egress_maps *wgx_egress_maps(const struct wgx_egress_prog *p)
@@ -186,12 +147,12 @@ int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex)
 {
 	if (p->hook.link >= 0 || p->hook.ifindex)
 		return -EALREADY;
-	return attach_tc(p->tcx, bpf_program__fd(p->prog), ifindex, BPF_TC_EGRESS, &p->hook);
+	return wgx_tc_attach(p->tcx, p->fd, ifindex, BPF_TC_EGRESS, &p->hook);
 }
 
 void wgx_egress_detach(struct wgx_egress_prog *p)
 {
-	detach_tc(&p->hook);
+	wgx_tc_detach(&p->hook);
 }
 
 void wgx_egress_free(struct wgx_egress_prog *p)
@@ -200,6 +161,7 @@ void wgx_egress_free(struct wgx_egress_prog *p)
 		return;
 	wgx_egress_detach(p);
 	wgx_egress__destroy(p->skel);
+	wgx_egress_plain__destroy(p->plain);
 	free(p);
 }
 
@@ -222,7 +184,7 @@ int wgx_steer_load(const struct wgx_features *f, struct wgx_steer_prog **ret)
 	p->prog = frags ? p->skel->progs.wgx_steer : p->skel->progs.wgx_steer_linear;
 	bpf_program__set_autoload(p->skel->progs.wgx_steer, frags);
 	bpf_program__set_autoload(p->skel->progs.wgx_steer_linear, !frags);
-	err = wgx_steer__load(p->skel);
+	err = load("wgx_steer", p->skel->skeleton);
 	if (err)
 		goto out;
 	p->maps.xsks = bpf_map__fd(p->skel->maps.xsks);
@@ -293,6 +255,8 @@ static void fill_ingress_maps(struct wgx_ingress_prog *p)
 {
 	p->maps = (struct wgx_ingress_maps){
 		.receivers = bpf_map__fd(p->skel->maps.receivers),
+		.floors = bpf_map__fd(p->skel->maps.floors),
+		.mac1_keys = bpf_map__fd(p->skel->maps.mac1_keys),
 		.ports = bpf_map__fd(p->skel->maps.ports),
 		.locals = bpf_map__fd(p->skel->maps.locals),
 		.config = bpf_map__fd(p->skel->maps.config),
@@ -316,7 +280,7 @@ int wgx_ingress_load(const struct wgx_features *f, struct wgx_ingress_prog **ret
 	}
 	bpf_program__set_autoload(p->skel->progs.wgx_ingress_tc, true);
 	bpf_map__set_autocreate(p->skel->maps.xsks, false);
-	err = wgx_ingress__load(p->skel);
+	err = load("wgx_ingress", p->skel->skeleton);
 	if (err)
 		goto out;
 	fill_ingress_maps(p);
@@ -347,7 +311,8 @@ static int share_maps(struct wgx_ingress *skel, const struct wgx_ingress_maps *m
 		struct bpf_map *map;
 		int fd;
 	} shared[] = {
-		{skel->maps.receivers, maps->receivers}, {skel->maps.ports, maps->ports},
+		{skel->maps.receivers, maps->receivers}, {skel->maps.floors, maps->floors},
+		{skel->maps.mac1_keys, maps->mac1_keys}, {skel->maps.ports, maps->ports},
 		{skel->maps.locals, maps->locals},	 {skel->maps.config, maps->config},
 		{skel->maps.drops, maps->drops},	 {skel->maps.counters, maps->counters},
 	};
@@ -381,7 +346,7 @@ static int load_xdp(const struct wgx_ingress_prog *p, struct wgx_ingress_attachm
 		return open_error();
 	bpf_program__set_autoload(xdp_program(a->skel, frags), true);
 	err = share_maps(a->skel, &p->maps);
-	return err ?: wgx_ingress__load(a->skel);
+	return err ?: load("wgx_ingress", a->skel->skeleton);
 }
 
 /* Who is there. To ask for a name takes CAP_SYS_ADMIN; else the id must do. */
@@ -457,11 +422,11 @@ int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress
 	if (msg_size)
 		msg[0] = '\0';
 	a->mode = mode;
-	a->hook = TC_HOOK_NONE;
+	a->hook = WGX_TC_HOOK_NONE;
 	a->link = -1;
 	if (mode == WGX_INGRESS_TC)
-		err = attach_tc(p->features.tcx, bpf_program__fd(p->skel->progs.wgx_ingress_tc),
-				ifindex, BPF_TC_INGRESS, &a->hook);
+		err = wgx_tc_attach(p->features.tcx, bpf_program__fd(p->skel->progs.wgx_ingress_tc),
+				    ifindex, BPF_TC_INGRESS, &a->hook);
 	else
 		err = attach_ingress_xdp(p, ifindex, msg, msg_size, a);
 	if (err) {
@@ -483,7 +448,7 @@ void wgx_ingress_detach(struct wgx_ingress_attachment *a)
 {
 	if (!a)
 		return;
-	detach_tc(&a->hook);
+	wgx_tc_detach(&a->hook);
 	if (a->link >= 0)
 		close(a->link);
 	wgx_ingress__destroy(a->skel);

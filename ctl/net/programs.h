@@ -57,6 +57,7 @@ void wgx_steer_free(struct wgx_steer_prog *p);
 /* ---- ingress: one for the daemon, attached to many devices ---- */
 
 enum wgx_ingress_mode {
+	WGX_INGRESS_NONE, /* no program; the device is attached for strict mode alone */
 	WGX_INGRESS_TC, /* tcx or clsact, to the collector */
 	WGX_INGRESS_XDP_NATIVE, /* in the driver, to the device's own sockets */
 	/* likewise, in the stack; no mode of `wgx attach`: see docs/architecture.md, "Why so" */
@@ -68,7 +69,7 @@ struct wgx_ingress_attachment;
 
 /** struct wgx_ingress_maps - shared by all attachments */
 struct wgx_ingress_maps {
-	int receivers, ports, locals;
+	int receivers, floors, mac1_keys, ports, locals;
 	int config;
 	int drops, counters;
 };

@@ -41,3 +41,24 @@ int wgx_sysctl_set(const char *path, const char *ifname, const char *value)
 	wgx_log(WGX_LOG_DEBUG, "%s: %s", file, strerror(-err));
 	return 0;
 }
+
+int wgx_sysctl_get(const char *path, const char *ifname, char *value, size_t size)
+{
+	char file[128];
+	int fd, err = make_path(file, sizeof(file), path, ifname);
+	ssize_t n;
+
+	if (err)
+		return err;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, value, size - 1);
+	err = n < 0 ? -errno : 0;
+	close(fd);
+	if (err)
+		return err;
+	value[n] = '\0';
+	value[strcspn(value, "\n")] = '\0';
+	return 0;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/fib.h"
+
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
+#include <string.h>
+#include <unistd.h>
+#include "net/link.h"
+#include "net/netlink.h"
+
+static int addr_len(uint8_t family)
+{
+	return family == AF_INET6 ? 16 : 4;
+}
+
+/* ---- routes ---- */
+
+/* The field of the header has 8 bits only. */
+static uint8_t short_table(uint32_t table)
+{
+	return table < 256 ? (uint8_t)table : RT_TABLE_COMPAT;
+}
+
+int wgx_route_add(int ifindex, const struct wgx_prefix *dst, uint32_t table)
+{
+	struct rtmsg rtm = {
+		.rtm_family = dst->family,
+		.rtm_dst_len = dst->cidr,
+		.rtm_table = short_table(table),
+		.rtm_protocol = RTPROT_BOOT,
+		.rtm_scope = dst->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_UNICAST,
+	};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+	int err = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	if (!nlmsg_append(msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) &&
+	    !nla_put(msg, RTA_DST, addr_len(dst->family), dst->addr) &&
+	    !nla_put_u32(msg, RTA_OIF, (uint32_t)ifindex) && !nla_put_u32(msg, RTA_TABLE, table))
+		err = wgx_nl_call_once(msg, NULL, NULL);
+	nlmsg_free(msg);
+	return err;
+}
+
+/* What is looked for among the routes; 0: any */
+struct route_reader {
+	int ifindex;
+	uint32_t table;
+	wgx_route_fn fn;
+	void *arg;
+	bool found;
+};
+
+static int read_route(void *arg, const struct nlmsghdr *nlh)
+{
+	const struct rtmsg *rtm = nlmsg_data(nlh);
+	struct nlattr *tb[RTA_MAX + 1];
+	struct route_reader *r = arg;
+	struct wgx_prefix dst = {.family = rtm->rtm_family, .cidr = rtm->rtm_dst_len};
+	uint32_t table;
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_flags & RTM_F_CLONED)
+		return 0;
+	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*rtm), tb, RTA_MAX, NULL))
+		return -EBADMSG;
+	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
+	if (table != r->table)
+		return 0;
+	if (r->ifindex && (!tb[RTA_OIF] || (int)nla_get_u32(tb[RTA_OIF]) != r->ifindex))
+		return 0;
+	r->found = true;
+	if (!r->fn || rtm->rtm_type != RTN_UNICAST)
+		return 0;
+	if (tb[RTA_DST])
+		nla_memcpy(dst.addr, tb[RTA_DST], sizeof(dst.addr));
+	return r->fn(r->arg, &dst);
+}
+
+/* Where the kernel takes the filter (4.20) it does not send what would be left out here. */
+static int dump_filtered(struct nl_msg *msg, struct route_reader *r)
+{
+	int fd = wgx_nl_open(0, 0), one = 1, err;
+
+	if (fd < 0)
+		return fd;
+	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
+	err = wgx_nl_call(fd, msg, read_route, r);
+	close(fd);
+	/* such a table, or that protocol, is not there */
+	return err == -ENOENT || err == -EAFNOSUPPORT ? 0 : err;
+}
+
+static int dump_routes(uint8_t family, struct route_reader *r)
+{
+	struct rtmsg rtm = {.rtm_family = family, .rtm_table = short_table(r->table)};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_DUMP);
+	int err = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	if (!nlmsg_append(msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) &&
+	    !nla_put_u32(msg, RTA_TABLE, r->table) &&
+	    (!r->ifindex || !nla_put_u32(msg, RTA_OIF, (uint32_t)r->ifindex)))
+		err = dump_filtered(msg, r);
+	nlmsg_free(msg);
+	return err;
+}
+
+int wgx_route_each(uint8_t family, int ifindex, uint32_t table, wgx_route_fn fn, void *arg)
+{
+	struct route_reader r = {.ifindex = ifindex, .table = table, .fn = fn, .arg = arg};
+
+	return dump_routes(family, &r);
+}
+
+int wgx_table_in_use(uint32_t table)
+{
+	struct route_reader r = {.table = table};
+	int err = dump_routes(AF_INET, &r);
+
+	if (!err && !r.found)
+		err = dump_routes(AF_INET6, &r);
+	return err ? err : r.found;
+}
+
+/* ---- the MTU of a way ---- */
+
+struct way {
+	uint32_t mtu;
+	int ifindex;
+	bool default_only; /* the answer is a dump of the main table */
+	bool found;
+};
+
+static int read_way(void *arg, const struct nlmsghdr *nlh)
+{
+	const struct rtmsg *rtm = nlmsg_data(nlh);
+	struct nlattr *tb[RTA_MAX + 1], *metrics[RTAX_MAX + 1];
+	struct way *w = arg;
+	uint32_t table;
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || w->found)
+		return 0;
+	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*rtm), tb, RTA_MAX, NULL))
+		return -EBADMSG;
+	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
+	if (w->default_only && (rtm->rtm_dst_len || table != WGX_TABLE_MAIN))
+		return 0;
+	w->found = true;
+	if (tb[RTA_METRICS] && !nla_parse_nested(metrics, RTAX_MAX, tb[RTA_METRICS], NULL) &&
+	    metrics[RTAX_MTU])
+		w->mtu = nla_get_u32(metrics[RTAX_MTU]);
+	if (tb[RTA_OIF])
+		w->ifindex = (int)nla_get_u32(tb[RTA_OIF]);
+	return 0;
+}
+
+static int put_destination(struct nl_msg *msg, const struct sockaddr *dst)
+{
+	const struct sockaddr_in *v4 = (const void *)dst;
+	const struct sockaddr_in6 *v6 = (const void *)dst;
+
+	if (dst->sa_family == AF_INET)
+		return nla_put(msg, RTA_DST, 4, &v4->sin_addr);
+	if (v6->sin6_scope_id && nla_put_u32(msg, RTA_OIF, v6->sin6_scope_id))
+		return -ENOMEM;
+	return nla_put(msg, RTA_DST, 16, &v6->sin6_addr);
+}
+
+static int find_way(const struct sockaddr *dst, struct way *w)
+{
+	struct rtmsg rtm = {.rtm_family = AF_INET};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, dst ? 0 : NLM_F_DUMP);
+	int err = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	if (dst) {
+		rtm.rtm_family = (uint8_t)dst->sa_family;
+		rtm.rtm_dst_len = dst->sa_family == AF_INET ? 32 : 128;
+	}
+	if (!nlmsg_append(msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) &&
+	    (!dst || !put_destination(msg, dst)))
+		err = wgx_nl_call_once(msg, read_way, w);
+	nlmsg_free(msg);
+	return err == -ENETUNREACH || err == -EHOSTUNREACH ? 0 : err;
+}
+
+int wgx_route_mtu(const struct sockaddr *dst)
+{
+	struct way w = {.default_only = !dst};
+	struct wgx_link_info info;
+	int err = find_way(dst, &w);
+
+	if (err || w.mtu || !w.ifindex)
+		return err ? err : (int)w.mtu;
+	err = wgx_link_query_index(w.ifindex, &info);
+	return err ? err : (int)info.mtu;
+}
+
+/* ---- rules ---- */
+
+static int put_rule(struct nl_msg *msg, const struct wgx_rule *r)
+{
+	struct fib_rule_hdr hdr = {
+		.family = r->family,
+		.table = short_table(r->table),
+		.action = FR_ACT_TO_TBL,
+		.flags = r->inverted ? FIB_RULE_INVERT : 0,
+	};
+
+	if (nlmsg_append(msg, &hdr, sizeof(hdr), NLMSG_ALIGNTO) ||
+	    nla_put_u32(msg, FRA_TABLE, r->table))
+		return -ENOMEM;
+	if (r->mark && nla_put_u32(msg, FRA_FWMARK, r->mark))
+		return -ENOMEM;
+	if (r->priority && nla_put_u32(msg, FRA_PRIORITY, r->priority))
+		return -ENOMEM;
+	return r->suppress_prefixlength >= 0 ? nla_put_u32(msg, FRA_SUPPRESS_PREFIXLEN,
+							   (uint32_t)r->suppress_prefixlength)
+					     : 0;
+}
+
+static int read_priority(void *arg, const struct nlmsghdr *nlh)
+{
+	struct nlattr *tb[FRA_MAX + 1];
+
+	if (nlh->nlmsg_type != RTM_NEWRULE)
+		return 0;
+	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(struct fib_rule_hdr), tb, FRA_MAX, NULL) ||
+	    !tb[FRA_PRIORITY])
+		return -EBADMSG;
+	*(uint32_t *)arg = nla_get_u32(tb[FRA_PRIORITY]);
+	return 0;
+}
+
+int wgx_rule_add(struct wgx_rule *rule)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWRULE, NLM_F_CREATE | NLM_F_ECHO);
+	int err = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	rule->priority = 0;
+	if (!put_rule(msg, rule))
+		err = wgx_nl_call_once(msg, read_priority, &rule->priority);
+	nlmsg_free(msg);
+	return err;
+}
+
+int wgx_rule_delete(const struct wgx_rule *rule)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_DELRULE, 0);
+	int err = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	if (!put_rule(msg, rule))
+		err = wgx_nl_call_once(msg, NULL, NULL);
+	nlmsg_free(msg);
+	return err;
+}
