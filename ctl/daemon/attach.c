@@ -7,11 +7,14 @@
 #include <string.h>
 #include <time.h>
 #include <wgx/bpf_abi.h>
+#include "daemon/drops.h"
 #include "daemon/log.h"
 #include "daemon/state.h"
+#include "net/bpffs.h"
 
 #define OPEN_RING 4096 /* shorter ones overflow while the worker is descheduled (measured) */
 #define QUEUES_MAX 64 /* entries of the ingress program's xsks map */
+#define DRAIN_TRIES 20 /* of a millisecond */
 
 /* The ladder: "auto" takes the first that is allowed to it and works. */
 static const struct mode {
@@ -21,6 +24,7 @@ static const struct mode {
 } modes[] = {
 	{"tcx", WGX_INGRESS_TC, true},
 	{"native", WGX_INGRESS_XDP_NATIVE, false},
+	{"none", WGX_INGRESS_NONE, false}, /* for strict mode alone */
 };
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
@@ -34,7 +38,27 @@ const char *wgx_attached_mode(const struct wgx_attached *a)
 
 int wgx_ingress_ready(struct wgx_daemon *d)
 {
-	return d->ingress ? 0 : wgx_ingress_load(d->features, &d->ingress);
+	int err;
+
+	if (d->ingress)
+		return 0;
+	err = wgx_ingress_load(d->features, &d->ingress);
+	if (err)
+		return err;
+	err = wgx_floors_open(wgx_ingress_maps(d->ingress)->floors, &d->floors);
+	if (err)
+		return err;
+	wgx_index_set_floors(d->index, d->floors);
+	return 0;
+}
+
+/* Nothing comes into the ring any more: the open worker takes what is there, if it gets the processor. */
+static void wait_until_served(const struct wgx_xsk *x)
+{
+	const struct timespec wait = {.tv_nsec = 1000000};
+
+	for (int tries = DRAIN_TRIES; tries && !wgx_xsk_idle(x); tries--)
+		nanosleep(&wait, NULL);
 }
 
 /* ---- the collector ---- */
@@ -124,11 +148,14 @@ static void drop_unneeded_collector(struct wgx_daemon *d)
 	if (!d->collector.there || collector_needed(d))
 		return;
 	(void)set_collector(d, 0);
+	wait_until_served(d->collector.xsk);
 	d->collector.there = false;
-	if (wgx_ports_update(d))
+	if (wgx_ports_update(d)) {
 		d->collector.there = true; /* no memory: it stays, unused */
-	else
-		free_collector(d);
+		return;
+	}
+	wgx_drops_retire_ring(d, d->collector.xsk, true);
+	free_collector(d);
 }
 
 void wgx_collector_lost(struct wgx_daemon *d)
@@ -136,12 +163,14 @@ void wgx_collector_lost(struct wgx_daemon *d)
 	int err;
 
 	(void)set_collector(d, 0); /* from here on the UDP sockets take all */
+	wait_until_served(d->collector.xsk);
 	d->collector.there = false;
 	if (wgx_ports_update(d)) {
 		wgx_log(WGX_LOG_ERR, "no memory to let go of the collector");
 		return;
 	}
 	d->collector.link.ifindex = 0; /* nothing to delete */
+	wgx_drops_retire_ring(d, d->collector.xsk, true);
 	free_collector(d);
 	if (!collector_needed(d))
 		return;
@@ -224,6 +253,8 @@ static int attach_mode(struct wgx_daemon *d, struct wgx_attached *a,
 {
 	int err;
 
+	if (a->mode == WGX_INGRESS_NONE)
+		return 0;
 	if (a->mode != WGX_INGRESS_TC)
 		return attach_xdp(d, a, info, error, size);
 	err = make_collector(d);
@@ -232,31 +263,47 @@ static int attach_mode(struct wgx_daemon *d, struct wgx_attached *a,
 	return wgx_ingress_attach(d->ingress, a->ifindex, a->mode, error, size, &a->attachment);
 }
 
-static struct wgx_attached *find_attached(struct wgx_daemon *d, const char *device)
+static struct wgx_attached *find_in(struct cds_list_head *list, const char *device)
 {
 	struct wgx_attached *a;
 
-	cds_list_for_each_entry(a, &d->attached, all)
+	cds_list_for_each_entry(a, list, all)
 		if (!strcmp(a->name, device))
 			return a;
 	return NULL;
 }
 
+/* Return: whether it was awaited */
+static bool forget_awaited(struct wgx_daemon *d, const char *device)
+{
+	struct wgx_attached *a = find_in(&d->awaited, device);
+
+	if (!a)
+		return false;
+	wgx_strict_off(d, a);
+	cds_list_del(&a->all);
+	free(a);
+	return true;
+}
+
 static int check_device(struct wgx_daemon *d, const char *device, struct wgx_link_info *info,
 			char *error, size_t size)
 {
+	const struct wgx_attached *a;
 	int err = wgx_link_query(device, info);
 
 	if (err) {
 		snprintf(error, size, "%s: no such device in this network namespace", device);
 		return err;
 	}
-	if (find_attached(d, device)) {
+	/* by its own name: it may have been asked for by an alternative one */
+	a = find_in(&d->attached, info->name);
+	if (a && !a->guard.inherited) {
 		snprintf(error, size, "%s: attached already; detach it first: wgx detach %s",
-			 device, device);
+			 device, info->name);
 		return -EALREADY;
 	}
-	if (wgx_served_find(d, device) || info->ifindex == d->collector.link.ifindex) {
+	if (wgx_served_find(d, info->name) || info->ifindex == d->collector.link.ifindex) {
 		snprintf(error, size, "%s: it is wgx's own; attach the device below: eth0, say",
 			 device);
 		return -EINVAL;
@@ -282,86 +329,244 @@ static int find_modes(const char *name, size_t *ret_first, size_t *ret_end, char
 			*ret_end = i + 1;
 			return 0;
 		}
-	snprintf(error, size, "%s: unknown mode (auto, tcx, native)", name);
+	snprintf(error, size, "%s: unknown mode (auto, tcx, native, none)", name);
 	return -EINVAL;
 }
 
-static struct wgx_attached *try_modes(struct wgx_daemon *d, const struct wgx_link_info *info,
-				      size_t first, size_t end, char *error, size_t size,
-				      int *ret_err)
+static int try_modes(struct wgx_daemon *d, struct wgx_attached *a, const struct wgx_link_info *info,
+		     size_t first, size_t end, char *error, size_t size)
 {
-	struct wgx_attached *a = calloc(1, sizeof(*a));
 	bool one = end - first == 1;
+	int err = -EOPNOTSUPP;
 
-	*ret_err = a ? -EOPNOTSUPP : -ENOMEM;
-	for (size_t i = first; a && i < end; i++) {
+	for (size_t i = first; i < end; i++) {
 		if (!one && !modes[i].automatic)
 			continue;
-		snprintf(a->name, sizeof(a->name), "%s", info->name);
-		a->ifindex = info->ifindex;
 		a->mode = modes[i].mode;
 		error[0] = 0;
-		*ret_err = attach_mode(d, a, info, error, size);
-		if (!*ret_err)
-			return a;
+		err = attach_mode(d, a, info, error, size);
+		if (!err) {
+			a->wanted = one ? modes[i].name : "auto";
+			return 0;
+		}
 		if (!error[0])
 			snprintf(error, size, "%s: mode %s: %s", info->name, modes[i].name,
-				 strerror(-*ret_err));
+				 strerror(-err));
 	}
-	free(a);
-	return NULL;
+	a->mode = WGX_INGRESS_NONE;
+	return err;
 }
 
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, const char **ret_mode,
-	       char *error, size_t size)
+/* A frame for a bridge or a bond is ours before that has seen it. */
+static void note_master(const struct wgx_link_info *info, char *text, size_t size)
+{
+	struct wgx_link_info master;
+
+	text[0] = 0;
+	if (info->master && !wgx_link_query_index(info->master, &master))
+		snprintf(text, size,
+			 "it is a port of %s, whose own rules are not asked; better attach %s",
+			 master.name, master.name);
+}
+
+static struct wgx_attached *new_attached(struct wgx_daemon *d, const struct wgx_link_info *info)
+{
+	struct wgx_attached *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	memcpy(a->name, info->name, sizeof(a->name));
+	a->ifindex = info->ifindex;
+	a->wanted = "none";
+	cds_list_add_tail(&a->all, &d->attached);
+	return a;
+}
+
+static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode,
+		       const struct wgx_guard *guard, char *error, size_t size)
+{
+	if (guard->on)
+		return 0;
+	if (a->guard.on)
+		snprintf(error, size,
+			 "%s: strict mode of the daemon that died is on: attach with --strict, or "
+			 "detach it first",
+			 a->name);
+	else if (mode == WGX_INGRESS_NONE)
+		snprintf(error, size, "%s: mode none does nothing without strict mode", a->name);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+static void explain_strict(int err, const char *device, char *text, size_t size)
+{
+	if (err == -EPROTO)
+		snprintf(text, size,
+			 "%s: strict mode of another version of wgx is in force; to end that, "
+			 "remove " WGX_BPFFS_STRICT_DIR,
+			 device);
+	else
+		snprintf(text, size, "%s: strict mode: %s", device, strerror(-err));
+}
+
+/* Strict mode first: from then on nothing leaks. Where this fails, see undo(). */
+static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
+			 const struct wgx_link_info *info, const char *mode,
+			 const struct wgx_guard *guard, char *text, size_t size)
+{
+	size_t first, end;
+	int err = find_modes(mode, &first, &end, text, size);
+
+	if (!err)
+		err = check_guard(a, modes[first].mode, guard, text, size);
+	if (!err && guard->on) {
+		err = wgx_strict_set(d, a, guard);
+		if (err)
+			explain_strict(err, info->name, text, size);
+	}
+	if (!err)
+		err = try_modes(d, a, info, first, end, text, size);
+	if (err)
+		return err;
+	snprintf(text, size, "%s: no memory", info->name);
+	return wgx_ports_update(d);
+}
+
+/* Take down what was attached. Return: false where a worker may still look at it */
+static bool release(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	wgx_ingress_detach(a->attachment);
+	a->attachment = NULL;
+	for (unsigned int i = 0; i < a->n_xsks; i++)
+		wait_until_served(a->xsks[i]);
+	cds_list_del(&a->all);
+	if (a->n_xsks && wgx_ports_update(d)) {
+		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", a->name);
+		return false;
+	}
+	for (unsigned int i = 0; i < a->n_xsks; i++)
+		wgx_drops_retire_ring(d, a->xsks[i], false);
+	free_xsks(a);
+	drop_unneeded_collector(d);
+	return true;
+}
+
+/* Back to what it was: not there, or what a dead daemon had left. */
+static void undo(struct wgx_daemon *d, struct wgx_attached *a, bool inherited,
+		 const struct wgx_guard *before)
+{
+	if (!inherited) {
+		wgx_attached_free(d, a);
+		return;
+	}
+	if (!release(d, a))
+		return;
+	a->mode = WGX_INGRESS_NONE;
+	cds_list_add_tail(&a->all, &d->attached);
+	(void)wgx_strict_set(d, a, before);
+}
+
+/* @a: what a dead daemon left on the device, or NULL */
+static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
+			 const struct wgx_link_info *info, const char *mode,
+			 const struct wgx_guard *guard, char *text, size_t size)
+{
+	struct wgx_guard before = {0};
+	bool inherited = a;
+	int err;
+
+	snprintf(text, size, "%s: no memory", info->name);
+	if (inherited && wgx_guard_copy(&before, &a->guard))
+		return -ENOMEM;
+	if (!inherited)
+		a = new_attached(d, info);
+	err = a ? fill_attached(d, a, info, mode, guard, text, size) : -ENOMEM;
+	if (a && err)
+		undo(d, a, inherited, &before);
+	wgx_guard_free(&before);
+	return err;
+}
+
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode,
+	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
 {
 	struct wgx_link_info info;
 	struct wgx_attached *a;
-	size_t first, end;
 	int err;
 
-	snprintf(error, size, "%s: no memory", device);
-	err = check_device(d, device, &info, error, size);
-	if (!err)
-		err = find_modes(mode, &first, &end, error, size);
+	snprintf(text, size, "%s: no memory", device);
+	err = check_device(d, device, &info, text, size);
 	if (!err)
 		err = wgx_ingress_ready(d);
+	if (!err)
+		err = attach_device(d, find_in(&d->attached, info.name), &info, mode, guard, text,
+				    size);
 	if (err)
 		return err;
-	a = try_modes(d, &info, first, end, error, size, &err);
-	if (!a) {
-		drop_unneeded_collector(d);
-		return err;
-	}
-	cds_list_add_tail(&a->all, &d->attached);
-	err = wgx_ports_update(d);
-	if (err) {
-		snprintf(error, size, "%s: no memory", device);
-		wgx_attached_free(d, a);
-		return err;
-	}
+	(void)forget_awaited(d, info.name);
+	a = find_in(&d->attached, info.name);
+	note_master(&info, text, size);
 	*ret_mode = wgx_attached_mode(a);
-	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s", device, *ret_mode);
+	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s", info.name, *ret_mode,
+		a->guard.on ? ", strict" : "");
 	return 0;
 }
 
 void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a)
 {
-	wgx_ingress_detach(a->attachment);
-	cds_list_del(&a->all);
-	if (a->n_xsks && wgx_ports_update(d)) {
-		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", a->name);
+	wgx_strict_off(d, a);
+	if (release(d, a))
+		free(a);
+}
+
+void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	wgx_log(WGX_LOG_WARN, "%s: the device went away; attached again when it is back", a->name);
+	wgx_strict_lost(d, a);
+	if (!release(d, a))
 		return;
+	a->ifindex = 0;
+	cds_list_add_tail(&a->all, &d->awaited);
+	wgx_attached_back(d, a->name); /* it may be back, and that have been told before */
+}
+
+void wgx_attached_back(struct wgx_daemon *d, const char *name)
+{
+	struct wgx_attached *a = find_in(&d->awaited, name);
+	struct wgx_link_info info;
+	const char *mode;
+	char error[512];
+
+	if (!a || wgx_link_query(name, &info) ||
+	    !wgx_attach(d, name, a->wanted, &a->guard, &mode, error, sizeof(error)))
+		return;
+	wgx_log(WGX_LOG_WARN, "it is back: %s", error);
+	/* slower than wanted, but nothing leaks */
+	if (a->guard.on && wgx_attach(d, name, "none", &a->guard, &mode, error, sizeof(error)))
+		wgx_log(WGX_LOG_ERR, "%s", error);
+}
+
+void wgx_awaited_free(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->awaited, all) {
+		wgx_strict_off(d, a);
+		cds_list_del(&a->all);
+		free(a);
 	}
-	free_xsks(a);
-	free(a);
-	drop_unneeded_collector(d);
 }
 
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size)
 {
-	struct wgx_attached *a = find_attached(d, device);
+	struct wgx_link_info info;
+	struct wgx_attached *a;
 
+	/* it may be an alternative name */
+	a = find_in(&d->attached, wgx_link_query(device, &info) ? device : info.name);
+	if (!a && forget_awaited(d, device))
+		return 0;
 	if (!a) {
 		snprintf(error, size, "%s: not attached", device);
 		return -ENOENT;

@@ -2,18 +2,21 @@
 /* The control socket: one JSON object a line, from ctl/cli. */
 #include <errno.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/peer.h"
 #include "daemon/show.h"
 #include "daemon/socket.h"
 #include "daemon/state.h"
 
 #define REQUEST_MAX 65536
 #define CLIENTS_MAX 64
+#define LARGE_REPLY (1u << 20)
 
 struct wgx_control_client {
 	struct cds_list_head all;
@@ -73,18 +76,64 @@ static json_t *do_create(struct wgx_control_client *c, const json_t *request)
 	return json_pack("{s:b}", "ok", 1);
 }
 
+static json_t *do_delete(struct wgx_control_client *c, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "interface"));
+	struct wgx_served *s = name ? wgx_served_find(c->daemon, name) : NULL;
+	char error[256];
+
+	if (!name)
+		return refuse(-EINVAL, "delete: no interface named");
+	if (!s) {
+		snprintf(error, sizeof(error),
+			 "%s: no such wgx interface in this network namespace", name);
+		return refuse(-ENODEV, error);
+	}
+	s->doomed = true;
+	return json_pack("{s:b}", "ok", 1);
+}
+
+/* A full tunnel leaves no plaintext, not even to the neighbours, unless somebody says what may stay. */
+static int check_exemptions(struct wgx_daemon *d, const struct wgx_guard *g, char *text,
+			    size_t size)
+{
+	if (!g->on || g->n_exempt || g->no_exemptions || !wgx_strict_default_route(d))
+		return 0;
+	snprintf(text, size,
+		 "attach: allowed IPs have a default route: strict mode needs --exempt "
+		 "with what may stay plaintext, or --exempt none");
+	return -EINVAL;
+}
+
 static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 {
 	const char *device = json_string_value(json_object_get(request, "device"));
 	const char *mode = json_string_value(json_object_get(request, "mode"));
+	struct wgx_guard guard;
+	bool strict;
 	const char *used;
-	char error[512];
+	char text[512];
+	json_t *reply;
 	int err;
 
 	if (!device)
 		return refuse(-EINVAL, "attach: no device named");
-	err = wgx_attach(c->daemon, device, mode ? mode : "auto", &used, error, sizeof(error));
-	return err ? refuse(err, error) : json_pack("{s:b, s:s}", "ok", 1, "mode", used);
+	err = wgx_guard_parse(request, &guard, text, sizeof(text));
+	if (!err)
+		err = check_exemptions(c->daemon, &guard, text, sizeof(text));
+	if (!err)
+		err = wgx_attach(c->daemon, device, mode ? mode : "auto", &guard, &used, text,
+				 sizeof(text));
+	strict = guard.on;
+	wgx_guard_free(&guard);
+	if (err)
+		return refuse(err, text);
+	if (strict)
+		wgx_strict_confirm(c->daemon);
+	reply = json_pack("{s:b, s:s, s:b}", "ok", 1, "mode", used, "strict", strict);
+	if (text[0])
+		json_object_set_new(reply, "note", json_string(text));
+	return reply;
 }
 
 static json_t *do_detach(struct wgx_control_client *c, const json_t *request)
@@ -102,26 +151,41 @@ static json_t *do_detach(struct wgx_control_client *c, const json_t *request)
 static json_t *do_show(struct wgx_control_client *c, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "interface"));
-	json_t *o = wgx_show(c->daemon, name);
-	char error[128];
+	const char *peer = json_string_value(json_object_get(request, "peer"));
+	char error[256];
+	json_t *o;
 
-	if (!o) {
-		snprintf(error, sizeof(error),
-			 "%s: no such wgx interface in this network namespace", name ? name : "");
-		return refuse(-ENODEV, error);
-	}
+	if (peer && !name)
+		return refuse(-EINVAL, "show: a peer, but no interface named");
+	o = wgx_show(c->daemon, name, peer, error, sizeof(error));
+	if (!o)
+		return refuse(name && !wgx_served_find(c->daemon, name) ? -ENODEV : -ENOENT, error);
 	json_object_set_new(o, "ok", json_true());
 	return o;
+}
+
+/* "name" null: it has none any more */
+static json_t *do_name(struct wgx_control_client *c, const json_t *request)
+{
+	const char *interface = json_string_value(json_object_get(request, "interface"));
+	const char *peer = json_string_value(json_object_get(request, "peer"));
+	const json_t *name = json_object_get(request, "name");
+	char error[256];
+	int err;
+
+	if (!interface || !peer || !(json_is_string(name) || json_is_null(name)))
+		return refuse(-EINVAL, "name: an interface, a peer and its name are needed");
+	err = wgx_peer_rename(c->daemon, interface, peer, json_string_value(name), error,
+			      sizeof(error));
+	return err ? refuse(err, error) : json_pack("{s:b}", "ok", 1);
 }
 
 static const struct {
 	const char *name;
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
 } commands[] = {
-	{"create", do_create},
-	{"attach", do_attach},
-	{"detach", do_detach},
-	{"show", do_show},
+	{"create", do_create}, {"delete", do_delete}, {"attach", do_attach},
+	{"detach", do_detach}, {"show", do_show},     {"name", do_name},
 };
 
 static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)
@@ -166,6 +230,8 @@ static int handle_line(struct wgx_control_client *c, size_t len)
 	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 
 	json_decref(reply);
+	if (text && strlen(text) > LARGE_REPLY)
+		malloc_trim(0); /* many peers are a hundred megabytes of JSON in small pieces */
 	memmove(c->in, c->in + len + 1, c->in_len - len - 1);
 	c->in_len -= len + 1;
 	if (!text)

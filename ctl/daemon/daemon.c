@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -84,6 +86,8 @@ static void raise_limits(void)
 	/* keys are locked; before Linux 5.11 BPF maps count as locked memory too */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
+	/* a large configuration takes tens of megabytes for a moment: they are the kernel's again afterwards */
+	(void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	/* secrets pass through the stacks, which no madvise can leave out of a core dump */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 }
@@ -98,7 +102,7 @@ static int start_threads(struct wgx_daemon *d)
 	if (err)
 		return err;
 	d->open_env = (struct wgx_open_env){.index = d->index,
-					    .handshakes = &d->protocol.handshakes,
+					    .handshakes = &d->protocol.handshakes.arrived,
 					    .roamed = roamed,
 					    .arg = d};
 	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_none);
@@ -110,11 +114,13 @@ static int start_threads(struct wgx_daemon *d)
 static void init(struct wgx_daemon *d)
 {
 	*d = (struct wgx_daemon){.epoll_fd = -1};
-	d->protocol.wake_fd = d->protocol.timer_fd = -1;
+	d->protocol.wake_fd = d->protocol.timer_fd = d->protocol.suspend.fd = -1;
+	d->stamps.dir_fd = -1;
 	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
-		d->signals.fd = -1;
+		d->signals.fd = d->routes.fd = d->sources_due.fd = d->strict.reports.fd = -1;
 	CDS_INIT_LIST_HEAD(&d->ifaces);
 	CDS_INIT_LIST_HEAD(&d->attached);
+	CDS_INIT_LIST_HEAD(&d->awaited);
 	CDS_INIT_LIST_HEAD(&d->control_clients);
 	pthread_mutex_init(&d->ifaces_lock, NULL);
 }
@@ -153,9 +159,29 @@ static int step_bpffs(struct wgx_daemon *d)
 	return wgx_bpffs_mount();
 }
 
+/* Without it all works but for what outlives the daemon: not a reason to give up. */
+static int step_state(struct wgx_daemon *d)
+{
+	const char *dir = getenv("WGX_STATE_DIR");
+
+	wgx_stamps_open(&d->stamps, dir && *dir ? dir : WGX_STATE_DIR);
+	return 0;
+}
+
 static int step_privileges(struct wgx_daemon *d)
 {
 	return wgx_privileges_drop(d->ns);
+}
+
+/* Without it superframes that the kernel loses count as one: not a reason to give up. */
+static int step_lost(struct wgx_daemon *d)
+{
+	int err = wgx_lost_open(d->features, wgx_netns_fd(d->ns), &d->lost);
+
+	if (err)
+		wgx_log(WGX_LOG_WARN, "lost packets are counted by frame: tracepoints: %s",
+			strerror(-err));
+	return 0;
 }
 
 /*
@@ -167,11 +193,15 @@ static const struct step steps[] = {
 	{"private network namespace (CAP_SYS_ADMIN)", step_netns},
 	{"kernel features", step_features},
 	{"mounting " WGX_BPFFS, step_bpffs},
+	{"state directory", step_state},
 	{"dropping privileges", step_privileges},
 	{"signals", start_signals},
 	{"threads", start_threads},
 	{"loading BPF programs", wgx_ingress_ready},
+	{"tracepoints", step_lost},
+	{"strict mode", wgx_strict_adopt},
 	{"netlink", wgx_netlink_start},
+	{"netlink, routes", wgx_sources_start},
 	{"watching " WGX_UAPI_DIR, wgx_uapi_watch_start},
 	{"control socket in " WGX_RUN_DIR, wgx_control_start},
 };
@@ -201,17 +231,24 @@ static void finish(struct wgx_daemon *d)
 
 	wgx_control_stop(d);
 	wgx_uapi_watch_stop(d);
+	wgx_strict_end_begin(d);
 	cds_list_for_each_entry_safe(a, next_a, &d->attached, all)
 		wgx_attached_free(d, a);
+	wgx_awaited_free(d);
 	cds_list_for_each_entry_safe(s, next_s, &d->ifaces, all)
 		wgx_served_delete(s);
+	wgx_strict_end(d);
 	wgx_worker_stop(&d->opener);
 	wgx_worker_stop(&d->sealer);
 	wgx_protocol_stop(&d->protocol);
 	wgx_rcu_barrier();
 	wgx_index_destroy(d->index);
+	wgx_floors_close(d->floors);
 	wgx_ingress_free(d->ingress);
+	wgx_lost_close(d->lost);
+	wgx_sources_stop(d);
 	wgx_netlink_stop(d);
+	wgx_stamps_close(&d->stamps);
 	/* the holder ends by itself, unless interfaces of a dead daemon are there, which are not ours to end */
 	wgx_netns_close(d->ns, false);
 	wgx_event_close(d->epoll_fd, &d->signals);

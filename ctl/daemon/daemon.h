@@ -7,6 +7,7 @@
 
 #define WGX_RUN_DIR "/run/wgx"
 #define WGX_UAPI_DIR "/run/wireguard"
+#define WGX_STATE_DIR "/var/lib/wgx" /* outlives a restart; environment: WGX_STATE_DIR */
 
 /** wgx_control_path() - the control socket of the caller's network namespace: /run/wgx/<inode>.sock */
 int wgx_control_path(char *path, size_t size);

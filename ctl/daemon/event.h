@@ -11,7 +11,7 @@
 /** struct wgx_event - embedded in what it belongs to; @fd -1: not in the loop */
 struct wgx_event {
 	int fd;
-	/* may close and free what it belongs to, and nothing else that is in the loop */
+	/* may close and free what it belongs to, and others: the loop takes one event at a time */
 	void (*ready)(struct wgx_event *e, uint32_t events);
 	void *arg;
 };

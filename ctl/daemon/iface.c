@@ -7,9 +7,11 @@
 #include <string.h>
 #include <wgx/bpf_abi.h>
 #include "daemon/daemon.h"
+#include "daemon/drops.h"
 #include "daemon/log.h"
 #include "daemon/state.h"
 #include "net/bpffs.h"
+#include "net/netlink.h"
 #include "path/inject.h"
 #include "path/staged.h"
 
@@ -25,32 +27,13 @@
 
 /* ---- what the model asks for: struct wgx_device_ops ---- */
 
-static int op_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port)
+/* @peer: NULL where it is not known */
+static void count_unsent(struct wgx_device *dev, struct wgx_peer *peer, int err)
 {
-	struct wgx_served *s = wgx_served_of(dev);
-	struct wgx_bind *old = s->path.bind, *new;
-	int err;
-
-	/* the same port cannot be bound twice: only the mark can have changed */
-	if (old && port && port == old->port) {
-		*ret_port = port;
-		return wgx_bind_set_mark(old, fwmark);
-	}
-	err = wgx_bind_open(port, fwmark, &new);
-	if (err)
-		return err;
-	wgx_publish(s->path.bind, new);
-	err = wgx_ports_update(s->daemon);
-	if (err) {
-		wgx_publish(s->path.bind, old);
-		wgx_rcu_synchronize();
-		wgx_bind_close(new);
-		return err;
-	}
-	wgx_mirror_port(s, old ? old->port : 0, new->port);
-	wgx_bind_close(old);
-	*ret_port = new->port;
-	return 0;
+	wgx_count(&wgx_served_of(dev)->drops[WGX_DROP_HANDSHAKE_SEND], 1);
+	if (peer)
+		wgx_peer_drops_add(&peer->drops, WGX_DROP_HANDSHAKE_SEND, 1);
+	wgx_log(WGX_LOG_DEBUG, "%s: handshake message not sent: %s", dev->name, strerror(-err));
 }
 
 static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, const void *msg,
@@ -61,6 +44,7 @@ static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, con
 	struct wgx_endpoint to;
 	int err;
 
+	wgx_source_check(wgx_served_of(dev), peer);
 	wgx_endpoint_read(&peer->endpoint, &to);
 	if (!b || to.addr.sa.sa_family == AF_UNSPEC)
 		return;
@@ -73,8 +57,7 @@ static void op_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, con
 	if (!err)
 		atomic_fetch_add_explicit(&peer->tx_bytes, len, memory_order_relaxed);
 	else
-		wgx_log(WGX_LOG_DEBUG, "%s: handshake message not sent: %s", dev->name,
-			strerror(-err));
+		count_unsent(dev, peer, err);
 }
 
 static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to, const void *msg,
@@ -82,14 +65,29 @@ static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to,
 {
 	const struct wgx_bind *b = wgx_read(wgx_served_of(dev)->path.bind);
 	struct iovec iov = {.iov_base = (void *)msg, .iov_len = len};
+	int err;
 
-	if (b)
-		(void)wgx_bind_send(b, to, TOS_HANDSHAKE, &iov, 1, 0);
+	if (!b)
+		return;
+	err = wgx_bind_send(b, to, 0, &iov, 1,
+			    0); /* a cookie reply: no DSCP, as the Linux driver's */
+	if (err)
+		count_unsent(dev, NULL, err);
 }
 
 static void op_seal_command(struct wgx_device *dev, struct wgx_peer *peer, uint32_t commands)
 {
 	wgx_seal_command(&wgx_served_of(dev)->daemon->sealer, peer, commands);
+}
+
+static void op_stamp_floor(struct wgx_device *dev, uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	wgx_stamps_floor(&wgx_served_of(dev)->daemon->stamps, stamp);
+}
+
+static void op_stamp_reserve(struct wgx_device *dev, const uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	wgx_stamps_reserve(&wgx_served_of(dev)->daemon->stamps, stamp);
 }
 
 static void op_wake(struct wgx_device *dev, struct wgx_peer *peer)
@@ -98,15 +96,21 @@ static void op_wake(struct wgx_device *dev, struct wgx_peer *peer)
 }
 
 static const struct wgx_device_ops device_ops = {
-	.rebind = op_rebind,
+	.rebind = wgx_sockets_rebind,
+	.unbind = wgx_sockets_unbind,
 	.send_handshake = op_send_handshake,
 	.send_reply = op_send_reply,
 	.seal_command = op_seal_command,
+	.stamp_floor = op_stamp_floor,
+	.stamp_reserve = op_stamp_reserve,
 	.wake = op_wake,
 	.free_staged = wgx_staged_free,
 	.mirror_prefix = wgx_mirror_prefix,
+	.mirror_prefixes = wgx_mirror_prefixes,
 	.mirror_peer = wgx_mirror_peer,
+	.mirror_peers = wgx_mirror_peers,
 	.mirror_receiver = wgx_mirror_receiver,
+	.mirror_identity = wgx_mirror_identity,
 };
 
 /* ---- making one ---- */
@@ -152,6 +156,8 @@ static int load_programs(struct wgx_served *s)
 	int err;
 
 	err = wgx_egress_load(f, &s->egress);
+	if (!err)
+		err = wgx_mirror_init(&s->mirror, wgx_egress_maps(s->egress));
 	if (err)
 		return err;
 	if (bpf_map_update_elem(wgx_egress_maps(s->egress)->config, &zero, &config, BPF_ANY))
@@ -181,6 +187,8 @@ static int pin_maps(struct wgx_served *s)
 		{"xsks", wgx_steer_maps(s->steer)->xsks},
 		/* of the whole namespace, the same in each interface's directory */
 		{"receivers", i->receivers},
+		{"floors", i->floors},
+		{"mac1_keys", i->mac1_keys},
 		{"ports", i->ports},
 		{"locals", i->locals},
 		{"ingress_drops", i->drops},
@@ -197,16 +205,19 @@ static void remove_peers(struct wgx_device *dev)
 {
 	struct wgx_peer *peer, *next;
 
-	pthread_mutex_lock(&dev->lock);
-	cds_list_for_each_entry_safe(peer, next, &dev->peers, all)
+	wgx_device_lock(dev);
+	cds_list_for_each_entry_safe(peer, next, &dev->peers, all) {
 		wgx_peer_remove(peer);
-	pthread_mutex_unlock(&dev->lock);
+		wgx_device_pause(dev);
+	}
+	wgx_device_commit(dev);
 	wgx_rcu_synchronize(); /* a worker that found a peer alive has let go of it and of us */
 }
 
 static void free_served(struct wgx_served *s)
 {
 	remove_peers(s->path.dev);
+	wgx_drops_end(s);
 	if (s->egress)
 		wgx_egress_detach(s->egress);
 	wgx_steer_free(s->steer);
@@ -215,10 +226,13 @@ static void free_served(struct wgx_served *s)
 		close(s->path.inject_fd);
 	if (s->path.icmp_fd >= 0)
 		close(s->path.icmp_fd);
+	wgx_mirror_gone(s->path.dev);
 	wgx_device_destroy(s->path.dev); /* still writes to egress's maps */
+	wgx_mirror_free(&s->mirror);
 	wgx_bind_close(s->path.bind);
 	wgx_credit_close(&s->path.credit);
 	wgx_egress_free(s->egress);
+	close(s->route_fd);
 	free(s->path.coalescer);
 	free(s);
 }
@@ -235,9 +249,12 @@ static struct wgx_served *alloc_served(struct wgx_daemon *d, const char *name)
 	wgx_icmp_limit_init(&s->path.icmp_limit, ICMP_RATE, ICMP_BURST, wgx_now().boot);
 	s->uapi_listener.fd = -1;
 	CDS_INIT_LIST_HEAD(&s->uapi_clients);
+	s->route_fd = wgx_nl_open(0, 0);
 	s->path.coalescer = calloc(1, sizeof(*s->path.coalescer));
-	if (!s->path.coalescer ||
+	if (s->route_fd < 0 || !s->path.coalescer ||
 	    wgx_device_create(name, d->next_id++, d->index, &device_ops, s, &s->path.dev)) {
+		if (s->route_fd >= 0)
+			close(s->route_fd);
 		free(s->path.coalescer);
 		free(s);
 		return NULL;
@@ -293,6 +310,7 @@ static void learn_link(struct wgx_served *s)
 		return; /* it went in the meantime: netlink tells */
 	e.flags = info.flags;
 	e.mtu = info.mtu;
+	memcpy(e.mac, info.mac, sizeof(e.mac));
 	wgx_served_link(s, &e);
 }
 
@@ -308,6 +326,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	s = alloc_served(d, name);
 	if (!s)
 		return explain(error, size, -ENOMEM, name, what);
+	wgx_mirror_identity(s->path.dev, NULL);
 	what = "loading BPF programs";
 	err = load_programs(s);
 	if (err)
@@ -317,7 +336,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	err = wgx_link_create(d->ns, name, &options, &s->link);
 	if (err)
 		goto free_s;
-	memcpy(s->path.mac, s->link.mac, sizeof(s->path.mac));
+	wgx_iface_set_mac(&s->path, s->link.mac);
 	wgx_coalesce_init(s->path.coalescer, s->link.mac, d->features->uso);
 	what = "AF_XDP on its far end";
 	err = wgx_netns_call(d->ns, open_far_end, s);
@@ -331,6 +350,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	err = pin_maps(s);
 	if (err)
 		goto unpin;
+	wgx_drops_begin(s);
 	enlist(d, s);
 	what = "memory";
 	err = wgx_ports_update(d);
@@ -340,6 +360,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	err = wgx_uapi_listen(s);
 	if (err)
 		goto unserve;
+	wgx_strict_join(s);
 	learn_link(s);
 	wgx_log(WGX_LOG_INFO, "%s: %s, %s", name, s->link.adopted ? "taken over" : "created",
 		s->superframes ? "superframes" : "one packet a frame");
@@ -372,17 +393,16 @@ void wgx_served_delete(struct wgx_served *s)
 		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", s->link.name);
 		return;
 	}
-	wgx_mirror_port(s, s->path.bind ? s->path.bind->port : 0, 0);
-	pthread_mutex_lock(&d->ifaces_lock); /* the protocol thread may hold a peer of it */
-	pthread_mutex_lock(&s->path.dev->lock);
+	wgx_device_lock(s->path.dev);
 	wgx_device_down(s->path.dev);
-	pthread_mutex_unlock(&s->path.dev->lock);
-	pthread_mutex_unlock(&d->ifaces_lock);
+	wgx_device_unlock(s->path.dev);
 	wgx_bpffs_remove(s->link.name);
 	(void)wgx_netns_call(d->ns, delete_far_end, s); /* it may be what was deleted */
 	if (s->waiting)
 		wgx_control_gone(s->waiting);
-	pthread_mutex_lock(&d->ifaces_lock);
+	wgx_strict_leave(s);
+	remove_peers(s->path.dev); /* not under the list's lock, which all handshakes need */
+	pthread_mutex_lock(&d->ifaces_lock); /* the protocol thread may hold a peer of it */
 	free_served(s);
 	pthread_mutex_unlock(&d->ifaces_lock);
 }
@@ -394,12 +414,13 @@ void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e)
 	int err = 0;
 
 	atomic_store_explicit(&dev->mtu, e->mtu, memory_order_relaxed);
-	pthread_mutex_lock(&dev->lock);
+	wgx_iface_set_mac(&s->path, e->mac);
+	wgx_device_lock(dev);
 	if (up && !dev->up)
 		err = wgx_device_up(dev);
 	else if (!up && dev->up)
 		wgx_device_down(dev);
-	pthread_mutex_unlock(&dev->lock);
+	wgx_device_unlock(dev);
 	if (err)
 		wgx_log(WGX_LOG_ERR, "%s: UDP port %u: %s", dev->name, dev->listen_port,
 			strerror(-err));

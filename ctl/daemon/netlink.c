@@ -15,12 +15,14 @@ static void on_host_link(void *arg, const struct wgx_link_event *e)
 		if (a->ifindex != e->ifindex)
 			continue;
 		if (e->deleted) {
-			wgx_log(WGX_LOG_WARN, "%s: the device went away, detached", a->name);
-			wgx_attached_free(d, a);
-		} else {
-			memcpy(a->name, e->name, sizeof(a->name)); /* it may have another now */
+			wgx_attached_lost(d, a);
+		} else if (strcmp(a->name, e->name)) {
+			memcpy(a->name, e->name, sizeof(a->name));
+			wgx_strict_renamed(d, a);
 		}
 	}
+	if (!e->deleted)
+		wgx_attached_back(d, e->name);
 }
 
 static void on_host_addr(void *arg, const struct wgx_addr_event *e)
@@ -28,7 +30,7 @@ static void on_host_addr(void *arg, const struct wgx_addr_event *e)
 	wgx_mirror_local(arg, e->addr, !e->deleted || e->holders);
 }
 
-/* Of the private namespace: a far end that goes takes its interface along; a NAME tells MTU and up or down. */
+/* Of the private namespace: a far end that goes takes its interface along; a NAME tells MTU, address and up or down. */
 static void on_far_link(void *arg, const struct wgx_link_event *e)
 {
 	struct wgx_daemon *d = arg;

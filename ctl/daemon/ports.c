@@ -24,10 +24,15 @@ static unsigned int count_device_xsks(struct wgx_daemon *d)
 }
 
 static void add_xsk(struct wgx_portset *set, enum wgx_port_kind kind, struct wgx_xsk *xsk,
-		    struct wgx_iface *iface)
+		    struct wgx_iface *iface, int device)
 {
-	set->ports[set->n_ports++] =
-		(struct wgx_port){.kind = kind, .fd = xsk->fd, .xsk = xsk, .iface = iface};
+	set->ports[set->n_ports++] = (struct wgx_port){
+		.kind = kind,
+		.fd = xsk->fd,
+		.xsk = xsk,
+		.iface = iface,
+		.device = (uint32_t)device,
+	};
 }
 
 static void add_socket(struct wgx_portset *set, int fd, struct wgx_iface *iface)
@@ -43,15 +48,15 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 	struct wgx_served *s;
 
 	if (d->collector.there)
-		add_xsk(open, WGX_PORT_COLLECTOR, d->collector.xsk, NULL);
+		add_xsk(open, WGX_PORT_COLLECTOR, d->collector.xsk, NULL, 0);
 	cds_list_for_each_entry(a, &d->attached, all)
 		for (unsigned int i = 0; i < a->n_xsks; i++)
-			add_xsk(open, WGX_PORT_DEVICE, a->xsks[i], NULL);
+			add_xsk(open, WGX_PORT_DEVICE, a->xsks[i], NULL, a->ifindex);
 	cds_list_for_each_entry(s, &d->ifaces, all) {
 		const struct wgx_bind *b = wgx_read(s->path.bind);
 
 		seal->ifaces[seal->n_ifaces++] = open->ifaces[open->n_ifaces++] = &s->path;
-		add_xsk(seal, WGX_PORT_WG, s->path.xsk, &s->path);
+		add_xsk(seal, WGX_PORT_WG, s->path.xsk, &s->path, 0);
 		if (b) {
 			add_socket(open, b->fd4, &s->path);
 			add_socket(open, b->fd6, &s->path);

@@ -11,11 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/state.h"
 
-/* Handshakes in a turn before timers and peers get theirs: some 5 ms of Curve25519. */
-#define HANDSHAKES_A_TURN 32
-#define LOADED_NS 1000000000ull /* P-DOS-1 */
-/* The two clocks are read one after the other: less than this between them is no suspend. */
-#define SUSPEND_NS 500000000ull
+#define WOKEN_A_TURN 256 /* peers, before handshakes and timers get their turn */
 
 /* ---- the heap ---- */
 
@@ -104,41 +100,59 @@ static void set_deadline(struct wgx_protocol *p, struct wgx_peer *peer, uint64_t
 
 /* ---- running sessions ---- */
 
-/* Wait for a lock offline: its holder may be waiting for a grace period. */
-static void lock(pthread_mutex_t *m)
+/* Under the list's lock, and @peer was alive: so its interface is there until the lock is let go. */
+static uint64_t run_session(struct wgx_peer *peer)
 {
-	wgx_rcu_offline();
-	pthread_mutex_lock(m);
-	wgx_rcu_online();
+	struct wgx_device *dev = peer->dev;
+	struct wgx_now now = wgx_now();
+	uint64_t deadline = UINT64_MAX;
+
+	wgx_device_lock_offline(dev); /* the peer dies under this lock */
+	if (!atomic_load(&peer->dead)) {
+		deadline = wgx_session_run(&peer->session, &now);
+		if (atomic_exchange(&peer->roamed, false)) {
+			wgx_source_check(wgx_served_of(dev), peer);
+			wgx_mirror_peer(dev, peer, WGX_PEER_MOVED);
+		}
+		peer->timed = deadline != UINT64_MAX;
+	}
+	wgx_device_unlock(dev);
+	return deadline;
 }
 
 static void run_peer(struct wgx_protocol *p, struct wgx_peer *peer)
 {
-	struct wgx_now now = wgx_now();
 	uint64_t deadline = UINT64_MAX;
 
-	lock(&p->daemon->ifaces_lock);
-	lock(&peer->dev->lock); /* the peer keeps its device, and dies under this lock */
+	/* no lock for a dead one: who removes many peers holds them most of the time */
 	if (!atomic_load(&peer->dead)) {
-		deadline = wgx_session_run(&peer->session, &now);
-		if (atomic_exchange(&peer->roamed, false))
-			wgx_mirror_peer(peer->dev, peer, false);
+		wgx_rcu_lock(&p->daemon->ifaces_lock);
+		if (!atomic_load(&peer->dead))
+			deadline = run_session(peer);
+		pthread_mutex_unlock(&p->daemon->ifaces_lock);
 	}
-	pthread_mutex_unlock(&peer->dev->lock);
 	set_deadline(p, peer, deadline);
-	pthread_mutex_unlock(&p->daemon->ifaces_lock);
+}
+
+static struct wgx_peer *next_woken(struct wgx_protocol *p)
+{
+	struct wgx_peer_link *l;
+
+	if (!p->woken)
+		p->woken = wgx_peerqueue_take(&p->peers);
+	l = p->woken;
+	if (!l)
+		return NULL;
+	p->woken = wgx_peerqueue_done(l);
+	return (struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, protocol_link));
 }
 
 static unsigned int run_woken(struct wgx_protocol *p)
 {
-	struct wgx_peer_link *l = wgx_peerqueue_take(&p->peers);
+	struct wgx_peer *peer;
 	unsigned int n = 0;
 
-	for (; l; n++) {
-		struct wgx_peer *peer =
-			(struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, protocol_link));
-
-		l = wgx_peerqueue_done(l);
+	for (; n < WOKEN_A_TURN && (peer = next_woken(p)); n++) {
 		run_peer(p, peer);
 		wgx_peer_put(peer);
 	}
@@ -156,124 +170,28 @@ static unsigned int run_due(struct wgx_protocol *p)
 	return n;
 }
 
-static struct wgx_served *served_by_id(struct wgx_daemon *d, uint32_t id)
-{
-	struct wgx_served *s;
-
-	cds_list_for_each_entry(s, &d->ifaces, all)
-		if (s->path.dev->id == id)
-			return s;
-	return NULL;
-}
-
-static void count_result(struct wgx_protocol *p, enum wgx_handshake_result r)
-{
-	static const enum wgx_drop_reason reasons[] = {
-		[WGX_HS_INVALID] = WGX_DROP_HANDSHAKE_INVALID,
-		[WGX_HS_COOKIE_SENT] = WGX_DROP_HANDSHAKE_COOKIE,
-		[WGX_HS_LIMITED] = WGX_DROP_HANDSHAKE_LIMIT,
-	};
-
-	if (r != WGX_HS_OK)
-		wgx_count(&p->drops[reasons[r]], 1);
-}
-
-static void count_accepted(struct wgx_protocol *p, const struct wgx_handshake_item *item)
-{
-	switch (item->msg[0]) {
-	case WGX_MSG_INITIATION:
-		wgx_count(&p->initiations, 1);
-		break;
-	case WGX_MSG_RESPONSE:
-		wgx_count(&p->responses, 1);
-		break;
-	default:
-		wgx_count(&p->cookies, 1);
-	}
-}
-
-static void receive(struct wgx_protocol *p, const struct wgx_handshake_item *item, bool loaded)
-{
-	struct wgx_session *session = NULL;
-	struct wgx_now now = wgx_now();
-	enum wgx_handshake_result r = WGX_HS_INVALID;
-	struct wgx_served *s;
-	struct wgx_from from;
-
-	wgx_endpoint_from(&item->from, &from);
-	lock(&p->daemon->ifaces_lock);
-	s = served_by_id(p->daemon, item->iface);
-	if (s) {
-		lock(&s->path.dev->lock);
-		if (s->path.dev->up)
-			r = wgx_receive_handshake(s->path.dev->local, item->msg, item->len, &from,
-						  loaded, &now, &session);
-		pthread_mutex_unlock(&s->path.dev->lock);
-	}
-	count_result(p, r);
-	if (r == WGX_HS_OK) {
-		count_accepted(p, item);
-		if (session) {
-			atomic_fetch_add_explicit(&wgx_peer_of(session)->rx_bytes, item->len,
-						  memory_order_relaxed);
-			wgx_protocol_wake(p, wgx_peer_of(session));
-		}
-	}
-	pthread_mutex_unlock(&p->daemon->ifaces_lock);
-}
-
-static unsigned int run_handshakes(struct wgx_protocol *p)
-{
-	const struct wgx_handshake_item *item;
-	unsigned int n = 0;
-
-	for (; n < HANDSHAKES_A_TURN && (item = wgx_hsqueue_get(&p->handshakes)); n++) {
-		uint64_t boot = wgx_now().boot;
-
-		if (wgx_hsqueue_loaded(&p->handshakes))
-			p->loaded_until = boot + LOADED_NS;
-		receive(p, item, boot < p->loaded_until);
-		wgx_hsqueue_pop(&p->handshakes);
-	}
-	return n;
-}
-
 /* ---- suspend ---- */
-
-static uint64_t suspended_ns(void)
-{
-	uint64_t before, boot, after;
-
-	do { /* anew where we were not running in between: that is no suspend */
-		before = wgx_clock_ns(CLOCK_MONOTONIC);
-		boot = wgx_clock_ns(CLOCK_BOOTTIME);
-		after = wgx_clock_ns(CLOCK_MONOTONIC);
-	} while (after - before > SUSPEND_NS / 2);
-	return boot > before ? boot - before : 0;
-}
 
 static void forget_keys(struct wgx_device *dev)
 {
 	struct wgx_peer *peer;
 
-	lock(&dev->lock);
+	wgx_device_lock_offline(dev);
 	cds_list_for_each_entry(peer, &dev->peers, all) {
 		wgx_session_forget_keys(&peer->session);
 	}
-	pthread_mutex_unlock(&dev->lock);
+	wgx_device_unlock(dev);
 }
 
 /* After a suspend no session key is left (P-TM-8): who took the machine meanwhile finds none. */
 static void check_suspend(struct wgx_protocol *p)
 {
-	uint64_t suspended = suspended_ns();
 	struct wgx_served *s;
 
-	if (suspended < p->suspended + SUSPEND_NS)
+	if (!wgx_suspend_seen(&p->suspend))
 		return;
-	p->suspended = suspended;
 	wgx_log(WGX_LOG_INFO, "the machine was suspended: session keys are cleared");
-	lock(&p->daemon->ifaces_lock);
+	wgx_rcu_lock(&p->daemon->ifaces_lock);
 	cds_list_for_each_entry(s, &p->daemon->ifaces, all) {
 		forget_keys(s->path.dev);
 	}
@@ -297,19 +215,23 @@ static void arm_timer(struct wgx_protocol *p)
 
 static void protocol_sleep(struct wgx_protocol *p)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[] = {
 		{.fd = p->wake_fd, .events = POLLIN},
 		{.fd = p->timer_fd, .events = POLLIN},
+		{.fd = p->suspend.fd, .events = POLLIN},
+		{.fd = p->handshakes.epoll_fds[WGX_BIND_COOKIE], .events = POLLIN},
+		{.fd = p->handshakes.epoll_fds[WGX_BIND_BARE], .events = POLLIN},
 	};
+	const size_t counters = 3; /* the others are not read like these */
 	uint64_t dummy;
 
 	arm_timer(p);
 	wgx_rcu_offline();
-	poll(fds, 2, -1);
+	poll(fds, sizeof(fds) / sizeof(*fds), -1);
 	wgx_rcu_online();
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < counters; i++)
 		if (fds[i].revents & POLLIN && read(fds[i].fd, &dummy, sizeof(dummy)) < 0)
-			continue; /* cleared in the meantime */
+			continue; /* cleared in the meantime, or the clock was set */
 }
 
 static void *protocol_main(void *arg)
@@ -318,12 +240,11 @@ static void *protocol_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "wgx-protocol");
 	wgx_rcu_register();
-	p->suspended = suspended_ns();
 	while (!atomic_load(&p->stopping)) {
 		unsigned int work;
 
 		check_suspend(p);
-		work = run_woken(p) + run_handshakes(p) + run_due(p);
+		work = run_woken(p) + wgx_handshakes_run(&p->handshakes) + run_due(p);
 
 		wgx_rcu_quiescent();
 		if (!work)
@@ -338,13 +259,15 @@ int wgx_protocol_start(struct wgx_protocol *p, struct wgx_daemon *d)
 	int err;
 
 	memset(p, 0, sizeof(*p));
-	p->timer_fd = -1;
+	p->timer_fd = p->suspend.fd = -1;
 	p->daemon = d;
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->wake_fd < 0)
 		return -errno;
 	p->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	err = p->timer_fd < 0 ? -errno : wgx_hsqueue_init(&p->handshakes, p->wake_fd);
+	err = p->timer_fd < 0 ? -errno : wgx_suspend_open(&p->suspend);
+	if (!err)
+		err = wgx_handshakes_init(&p->handshakes, d, p->wake_fd);
 	if (!err)
 		err = -pthread_create(&p->thread, NULL, protocol_main, p);
 	p->running = !err;
@@ -363,7 +286,7 @@ static void wake_thread(struct wgx_protocol *p)
 
 void wgx_protocol_stop(struct wgx_protocol *p)
 {
-	struct wgx_peer_link *l;
+	struct wgx_peer *peer;
 
 	if (p->running) {
 		atomic_store(&p->stopping, true);
@@ -371,22 +294,18 @@ void wgx_protocol_stop(struct wgx_protocol *p)
 		pthread_join(p->thread, NULL);
 		p->running = false;
 	}
-	for (l = wgx_peerqueue_take(&p->peers); l;) {
-		struct wgx_peer *peer =
-			(struct wgx_peer *)((char *)l - offsetof(struct wgx_peer, protocol_link));
-
-		l = wgx_peerqueue_done(l);
+	while ((peer = next_woken(p)))
 		wgx_peer_put(peer);
-	}
 	while (p->n)
 		heap_remove(p, p->heap[0]);
 	free(p->heap);
-	wgx_hsqueue_free(&p->handshakes);
+	wgx_handshakes_free(&p->handshakes);
 	if (p->timer_fd >= 0)
 		close(p->timer_fd);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
-	*p = (struct wgx_protocol){.wake_fd = -1, .timer_fd = -1};
+	wgx_suspend_close(&p->suspend);
+	*p = (struct wgx_protocol){.wake_fd = -1, .timer_fd = -1, .suspend.fd = -1};
 }
 
 void wgx_protocol_wake(struct wgx_protocol *p, struct wgx_peer *peer)

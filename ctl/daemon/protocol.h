@@ -5,29 +5,27 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <wgx/drops.h>
+#include "daemon/handshakes.h"
+#include "daemon/suspend.h"
 #include "device/peerqueue.h"
-#include "path/hsqueue.h"
 
 struct wgx_daemon;
 struct wgx_peer;
 
 struct wgx_protocol {
 	struct wgx_daemon *daemon;
-	struct wgx_hsqueue handshakes; /* from the open worker */
+	struct wgx_handshakes handshakes;
 	struct wgx_peerqueue peers; /* whose sessions are to be run; from any thread */
 	int wake_fd; /* eventfd */
 	int timer_fd; /* CLOCK_BOOTTIME: counts through suspend (P-TM-8) */
 	pthread_t thread;
 	bool running;
 	_Atomic bool stopping;
-	/* the thread's own: peers by deadline, a binary heap; each holds a reference */
-	struct wgx_peer **heap;
+	/* the thread's own */
+	struct wgx_peer_link *woken; /* taken from @peers, their turn is to come */
+	struct wgx_peer **heap; /* by deadline, binary; each holds a reference */
 	size_t n, room;
-	uint64_t loaded_until; /* under load until then, boot ns (P-DOS-1) */
-	uint64_t suspended; /* ns that the machine has slept, when last looked at */
-	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of handshakes, of all interfaces */
-	_Atomic uint64_t initiations, responses, cookies; /* accepted */
+	struct wgx_suspend suspend;
 };
 
 int wgx_protocol_start(struct wgx_protocol *p, struct wgx_daemon *d);

@@ -7,7 +7,14 @@
 
 struct wgx_daemon;
 
-/** wgx_show() - of @name, or all when NULL; a new object; NULL: no such interface, or no memory */
-json_t *wgx_show(struct wgx_daemon *d, const char *name);
+/**
+ * wgx_show() - of the interface @name, or all when NULL
+ * @peer: of @name only that one, by its name or public key; NULL: all
+ * @error: for the user, of @size bytes, on failure: there is no such interface or peer
+ *
+ * Return: a new object, described in docs/json.md; or NULL.
+ */
+json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, char *error,
+		 size_t size);
 
 #endif

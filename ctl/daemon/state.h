@@ -13,15 +13,27 @@
 #include <stdbool.h>
 #include <urcu/list.h>
 #include "daemon/event.h"
+#include "daemon/guard.h"
+#include "daemon/mapqueue.h"
 #include "daemon/protocol.h"
+#include "daemon/stamps.h"
+#include "device/floors.h"
 #include "net/link.h"
+#include "net/lost.h"
 #include "net/monitor.h"
 #include "net/netns.h"
 #include "net/programs.h"
+#include "net/strict.h"
 #include "path/iface.h"
 #include "path/open.h"
 #include "path/seal.h"
 #include "path/worker.h"
+
+/** struct wgx_mirror - changes on their way into one interface's maps */
+struct wgx_mirror {
+	struct wgx_mapqueue allowed4, allowed6; /* the control thread's own */
+	struct wgx_mapqueue peers, stats; /* under the model's lock */
+};
 
 /** struct wgx_served - one interface: what the workers see, and what made it */
 struct wgx_served {
@@ -31,11 +43,19 @@ struct wgx_served {
 	struct wgx_link link;
 	struct wgx_egress_prog *egress;
 	struct wgx_steer_prog *steer;
+	struct wgx_mirror mirror;
+	int route_fd; /* netlink, under the model's lock: by which device a peer is sent to */
 	bool superframes;
+	_Atomic uint64_t
+		drops[WGX_DROP_COUNT]; /* of handshakes and sockets; each by one thread at a time */
+	uint64_t base_far, base_wg; /* what both ends had counted before we came: daemon/drops.c */
 	struct wgx_event uapi_listener; /* fd -1: none */
 	struct cds_list_head uapi_clients;
 	struct wgx_control_client *waiting; /* wgx -f: wants to know the end */
 	bool doomed; /* to be deleted at the end of this turn of the loop */
+	int strict_slot; /* of the strict program's tries; -1: none */
+	bool strict_incomplete; /* its allowed_ips maps lack some: they were full */
+	uint8_t default_routes; /* bits of the prefixes that make one, see daemon/strict.c */
 };
 
 /** wgx_served_of() - the interface whose model @dev is */
@@ -44,15 +64,27 @@ static inline struct wgx_served *wgx_served_of(const struct wgx_device *dev)
 	return dev->env;
 }
 
-/** struct wgx_attached - one accelerated device */
+/** struct wgx_attached - one accelerated device, or one that was and is awaited */
 struct wgx_attached {
-	struct cds_list_head all; /* wgx_daemon.attached */
+	struct cds_list_head all; /* wgx_daemon.attached, or .awaited */
 	char name[IFNAMSIZ];
 	int ifindex;
+	const char *wanted; /* the mode asked for: "auto" or a name of the ladder */
 	enum wgx_ingress_mode mode;
 	struct wgx_ingress_attachment *attachment;
 	unsigned int n_xsks; /* XDP modes: one a queue */
 	struct wgx_xsk **xsks;
+	struct wgx_guard guard;
+};
+
+/** struct wgx_strict_state - strict mode, while it is on for a device; @slots, @inherited: of the program's tries */
+struct wgx_strict_state {
+	struct wgx_strict_prog *prog; /* NULL: off */
+	struct wgx_served *slots[WGX_STRICT_TRIES];
+	bool inherited[WGX_STRICT_TRIES]; /* a dead daemon's */
+	bool all; /* an interface's allowed IPs are not known: all plaintext is dropped */
+	bool keep; /* what is pinned is not ours to remove */
+	struct wgx_event reports;
 };
 
 /** struct wgx_collector - where tcx ingress sends what is ours; there while a device is attached so */
@@ -69,6 +101,8 @@ struct wgx_daemon {
 	const struct wgx_features *features;
 	struct wgx_netns *ns;
 	struct wgx_index *index;
+	struct wgx_floors *floors; /* the index's */
+	struct wgx_stamps stamps;
 	struct wgx_protocol protocol;
 	struct wgx_worker sealer, opener;
 	struct wgx_seal_env seal_env;
@@ -78,10 +112,16 @@ struct wgx_daemon {
 	struct cds_list_head ifaces;
 	uint32_t next_id;
 	struct wgx_ingress_prog *ingress;
+	struct wgx_lost_prog *lost; /* NULL: nobody tells us what the kernel loses */
 	struct wgx_collector collector;
+	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of devices that were detached */
+	struct wgx_strict_state strict;
 	struct cds_list_head attached;
+	struct cds_list_head
+		awaited; /* devices that went away: by their names they are attached again */
 	struct wgx_monitor *host_monitor, *far_monitor;
 	struct wgx_event host_event, far_event;
+	struct wgx_event routes, sources_due; /* changes of routes; a timer */
 	struct wgx_event control_listener;
 	struct cds_list_head control_clients;
 	struct wgx_event uapi_watch; /* inotify on the directory of the UAPI sockets */
@@ -95,8 +135,13 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 /** wgx_served_delete() - links, sockets, pins, everything */
 void wgx_served_delete(struct wgx_served *s);
 struct wgx_served *wgx_served_find(struct wgx_daemon *d, const char *name);
-/** wgx_served_link() - what netlink says of wg0 itself: up, down, MTU */
+/** wgx_served_link() - what netlink says of wg0 itself: up, down, MTU, MAC address */
 void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e);
+
+/* daemon/sockets.c: struct wgx_device_ops */
+
+int wgx_sockets_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port);
+void wgx_sockets_unbind(struct wgx_device *dev);
 
 /* daemon/ports.c */
 
@@ -105,32 +150,95 @@ int wgx_ports_update(struct wgx_daemon *d);
 
 /* daemon/attach.c */
 
-/** wgx_attach() - @mode: "auto" or a name of the ladder; @note and @error are for the user */
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, const char **ret_mode,
-	       char *error, size_t size);
+/**
+ * wgx_attach() - @mode: "auto" or a name of the ladder
+ * @guard: strict mode, on or off
+ * @text: for the user, of @size bytes: on failure what is wrong; else empty, or what to think of
+ */
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode,
+	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size);
+/** wgx_detach() - a device that is attached or awaited; @error: for the user, on failure */
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
 /** wgx_attached_free() - detach one; the device may be gone already */
 void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_attached_lost() - its device is gone; another of that name will be attached in its place */
+void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_attached_back() - a device has this name now: attach it if it is awaited */
+void wgx_attached_back(struct wgx_daemon *d, const char *name);
+/** wgx_awaited_free() - wait for none any more */
+void wgx_awaited_free(struct wgx_daemon *d);
 /** wgx_collector_lost() - somebody deleted its device: another takes its place */
 void wgx_collector_lost(struct wgx_daemon *d);
 const char *wgx_attached_mode(const struct wgx_attached *a);
 /** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
 int wgx_ingress_ready(struct wgx_daemon *d);
 
+/* daemon/strict.c */
+
+/** wgx_strict_set() - strict mode of @a as @wanted, on or off; 0, or a negative errno with nothing changed */
+int wgx_strict_set(struct wgx_daemon *d, struct wgx_attached *a, const struct wgx_guard *wanted);
+void wgx_strict_off(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_strict_lost() - the device is gone; what is wanted of it stays known, to the next daemon too */
+void wgx_strict_lost(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_strict_renamed() - @a->name is new */
+void wgx_strict_renamed(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_strict_adopt() - go on with what a dead daemon left; 0: where that fails it is logged, and stays */
+int wgx_strict_adopt(struct wgx_daemon *d);
+/** wgx_strict_confirm() - from now on only the allowed IPs that this daemon knows count */
+void wgx_strict_confirm(struct wgx_daemon *d);
+/**
+ * wgx_strict_end_begin() - the daemon is about to end: what it has not confirmed it leaves as it found it, while
+ * interfaces of the dead daemon are there
+ */
+void wgx_strict_end_begin(struct wgx_daemon *d);
+/** wgx_strict_end() - when devices and interfaces are gone */
+void wgx_strict_end(struct wgx_daemon *d);
+/** wgx_strict_default_route() - allowed IPs have one, in one piece or two */
+bool wgx_strict_default_route(struct wgx_daemon *d);
+/** wgx_strict_join() - an interface is there; its allowed IPs count from now on */
+void wgx_strict_join(struct wgx_served *s);
+void wgx_strict_leave(struct wgx_served *s);
+/** wgx_strict_sockets() - before the first packet of @b, after the last; @b NULL: none */
+void wgx_strict_sockets(struct wgx_served *s, const struct wgx_bind *b, bool there);
+/** wgx_strict_prefix() - allowed IPs have got or lost @prefix */
+void wgx_strict_prefix(struct wgx_served *s, const struct wgx_prefix *prefix, bool there);
+/** wgx_strict_incomplete() - and their BPF map has not taken all of them */
+void wgx_strict_incomplete(struct wgx_served *s);
+/** wgx_strict_json() - for `wgx show`; null where it is off */
+json_t *wgx_strict_json(struct wgx_daemon *d, const struct wgx_guard *g);
+
 /* daemon/mirror.c: the BPF maps' copy of the model */
 
+int wgx_mirror_init(struct wgx_mirror *m, const struct wgx_egress_maps *maps); /* 0 or -ENOMEM */
+void wgx_mirror_free(struct wgx_mirror *m); /* zeroed is legal */
+/* prefixes and peers are gathered (struct wgx_device_ops); the rest is done at once */
 void wgx_mirror_prefix(struct wgx_device *dev, const struct wgx_prefix *prefix,
 		       const struct wgx_peer *peer);
-void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool gone);
+void wgx_mirror_prefixes(struct wgx_device *dev, bool all);
+void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, enum wgx_peer_news news);
+void wgx_mirror_peers(struct wgx_device *dev);
 void wgx_mirror_receiver(struct wgx_device *dev, uint32_t index, const struct wgx_peer *peer);
-/** wgx_mirror_port() - @port (0: none) takes the place of @old (0: none) */
-void wgx_mirror_port(struct wgx_served *s, uint16_t old, uint16_t port);
+/** wgx_mirror_identity() - which mac1 is right; @public_key NULL: none, there is no private key */
+void wgx_mirror_identity(struct wgx_device *dev, const uint8_t *public_key);
+/** wgx_mirror_gone() - the interface has no mac1 any more */
+void wgx_mirror_gone(struct wgx_device *dev);
+/** wgx_mirror_sockets() - @new (NULL: none) takes the place of @old (NULL: none) */
+void wgx_mirror_sockets(struct wgx_served *s, const struct wgx_bind *old,
+			const struct wgx_bind *new);
 void wgx_mirror_local(struct wgx_daemon *d, const uint8_t addr[16], bool there);
 
 /* daemon/netlink.c */
 
 int wgx_netlink_start(struct wgx_daemon *d);
 void wgx_netlink_stop(struct wgx_daemon *d);
+
+/* daemon/source.c */
+
+/** wgx_source_check() - forget the peer's sticky source where its route leaves by another device; under the
+ * model's lock */
+void wgx_source_check(struct wgx_served *s, struct wgx_peer *peer);
+int wgx_sources_start(struct wgx_daemon *d);
+void wgx_sources_stop(struct wgx_daemon *d);
 
 /* daemon/uapi.c */
 

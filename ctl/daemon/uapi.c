@@ -16,10 +16,10 @@
 #define CLIENTS_MAX 64 /* of one interface at once */
 
 struct client {
-	struct cds_list_head all; /* wgx_served.uapi_clients */
+	struct cds_list_head all; /* wgx_served.uapi_clients, who was silent for longest first */
 	struct wgx_event event;
 	struct wgx_uapi_conn *conn; /* owns the descriptor */
-	struct wgx_daemon *daemon;
+	struct wgx_served *served;
 };
 
 static void path_of(const struct wgx_served *s, char *path, size_t size)
@@ -30,7 +30,7 @@ static void path_of(const struct wgx_served *s, char *path, size_t size)
 static void free_client(struct client *c)
 {
 	cds_list_del(&c->all);
-	(void)epoll_ctl(c->daemon->epoll_fd, EPOLL_CTL_DEL, c->event.fd, NULL);
+	(void)epoll_ctl(c->served->daemon->epoll_fd, EPOLL_CTL_DEL, c->event.fd, NULL);
 	wgx_uapi_close(c->conn);
 	free(c);
 }
@@ -40,10 +40,13 @@ static void client_ready(struct wgx_event *e, uint32_t events)
 	struct client *c = e->arg;
 	int want = wgx_uapi_ready(c->conn);
 
-	if (want <= 0)
+	if (want <= 0) {
 		free_client(c);
-	else
-		wgx_event_want(c->daemon->epoll_fd, e, (uint32_t)want);
+		return;
+	}
+	wgx_event_want(c->served->daemon->epoll_fd, e, (uint32_t)want);
+	cds_list_del(&c->all);
+	cds_list_add_tail(&c->all, &c->served->uapi_clients);
 }
 
 static unsigned int count_clients(const struct wgx_served *s)
@@ -56,6 +59,13 @@ static unsigned int count_clients(const struct wgx_served *s)
 	return n;
 }
 
+/* Those who hold connections and say nothing must not keep `wg` out. */
+static void make_room(struct wgx_served *s)
+{
+	if (count_clients(s) >= CLIENTS_MAX)
+		free_client(cds_list_first_entry(&s->uapi_clients, struct client, all));
+}
+
 static void listener_ready(struct wgx_event *e, uint32_t events)
 {
 	struct wgx_served *s = e->arg;
@@ -64,15 +74,16 @@ static void listener_ready(struct wgx_event *e, uint32_t events)
 
 	if (fd < 0)
 		return;
-	c = count_clients(s) < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	make_room(s);
+	c = calloc(1, sizeof(*c));
 	if (!c || wgx_uapi_open(s->path.dev, fd, &c->conn)) {
 		close(fd);
 		free(c);
 		return;
 	}
-	c->daemon = s->daemon;
+	c->served = s;
 	cds_list_add_tail(&c->all, &s->uapi_clients);
-	if (wgx_event_add(c->daemon->epoll_fd, &c->event, fd, client_ready, c))
+	if (wgx_event_add(s->daemon->epoll_fd, &c->event, fd, client_ready, c))
 		free_client(c);
 }
 
