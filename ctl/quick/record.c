@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "quick/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+
+#define ENDING ".up"
+#define PATH_SIZE 128
+
+int wgx_record_path(const char *name, const char *ending, char *path, size_t size)
+{
+	char control[PATH_SIZE];
+	int err = wgx_control_path(control, sizeof(control)), n;
+	char *dot = err ? NULL : strrchr(control, '.');
+
+	if (!dot)
+		return err ? err : -EINVAL;
+	*dot = '\0';
+	n = snprintf(path, size, "%s.%s%s", control, name, ending);
+	return n < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+static int take_lock(const char *name)
+{
+	char path[PATH_SIZE];
+	int fd, err = wgx_record_path(name, ".lock", path, sizeof(path));
+
+	if (err)
+		return err;
+	if (mkdir(WGX_RUN_DIR, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	return err;
+}
+
+int wgx_record_open(const char *name, struct wgx_record *ret)
+{
+	struct wgx_record r = {0};
+	char path[PATH_SIZE];
+	int err = wgx_record_path(name, ENDING, path, sizeof(path));
+
+	if (err)
+		return err;
+	snprintf(r.name, sizeof(r.name), "%s", name);
+	r.lock = take_lock(name);
+	if (r.lock < 0)
+		return r.lock;
+	r.done = json_load_file(path, 0, NULL);
+	r.found = json_is_object(r.done);
+	if (!r.found) {
+		json_decref(r.done);
+		r.done = json_object();
+	}
+	*ret = r;
+	return 0;
+}
+
+void wgx_record_close(struct wgx_record *r)
+{
+	json_decref(r->done);
+	if (r->lock >= 0)
+		close(r->lock);
+	r->done = NULL;
+	r->lock = -1;
+}
+
+/* In one piece: whoever kills us leaves the old one or the new one. */
+static int store(const struct wgx_record *r)
+{
+	char path[PATH_SIZE], new[PATH_SIZE];
+	int err = wgx_record_path(r->name, ENDING, path, sizeof(path));
+	mode_t mask;
+
+	if (!err)
+		err = wgx_record_path(r->name, ".new", new, sizeof(new));
+	if (err)
+		return err;
+	mask = umask(0177);
+	err = json_dump_file(r->done, new, JSON_INDENT(1)) ? -EIO : 0;
+	umask(mask);
+	if (!err && rename(new, path))
+		err = -errno;
+	if (err)
+		unlink(new);
+	return err;
+}
+
+static int note(struct wgx_record *r, const char *what, json_t *value)
+{
+	return json_object_set_new(r->done, what, value) ? -ENOMEM : store(r);
+}
+
+static int append(struct wgx_record *r, const char *what, json_t *value)
+{
+	json_t *list = json_object_get(r->done, what);
+
+	if (!list) {
+		list = json_array();
+		if (json_object_set_new(r->done, what, list)) {
+			json_decref(value);
+			return -ENOMEM;
+		}
+	}
+	return json_array_append_new(list, value) ? -ENOMEM : store(r);
+}
+
+int wgx_record_text(struct wgx_record *r, const char *what, const char *value)
+{
+	return note(r, what, json_string(value));
+}
+
+int wgx_record_add(struct wgx_record *r, const char *what, const char *value)
+{
+	return append(r, what, json_string(value));
+}
+
+int wgx_record_rule(struct wgx_record *r, const struct wgx_rule *rule)
+{
+	return append(r, "rules",
+		      json_pack("{s:i, s:I, s:I, s:b, s:i, s:I}", "family", rule->family, "table",
+				(json_int_t)rule->table, "mark", (json_int_t)rule->mark, "inverted",
+				rule->inverted, "suppress_prefixlength",
+				rule->suppress_prefixlength, "priority",
+				(json_int_t)rule->priority));
+}
+
+const char *wgx_record_get(const struct wgx_record *r, const char *what)
+{
+	return json_string_value(json_object_get(r->done, what));
+}
+
+bool wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret)
+{
+	json_t *o = json_array_get(json_object_get(r->done, "rules"), i);
+	json_int_t table, mark, priority;
+	int family, inverted, suppress;
+
+	if (!o || json_unpack(o, "{s:i, s:I, s:I, s:b, s:i, s:I}", "family", &family, "table",
+			      &table, "mark", &mark, "inverted", &inverted, "suppress_prefixlength",
+			      &suppress, "priority", &priority))
+		return false;
+	*ret = (struct wgx_rule){
+		.family = (uint8_t)family,
+		.table = (uint32_t)table,
+		.mark = (uint32_t)mark,
+		.inverted = inverted,
+		.suppress_prefixlength = suppress,
+		.priority = (uint32_t)priority,
+	};
+	return true;
+}
+
+void wgx_record_delete(struct wgx_record *r)
+{
+	char path[PATH_SIZE];
+
+	if (!wgx_record_path(r->name, ENDING, path, sizeof(path)))
+		unlink(path);
+	json_object_clear(r->done);
+	r->found = false;
+}
+
+static bool says(const json_t *done, const char *what, const char *value)
+{
+	const json_t *o = json_object_get(done, what), *item;
+	size_t i;
+
+	if (json_is_string(o))
+		return !strcmp(json_string_value(o), value);
+	json_array_foreach(o, i, item)
+		if (json_is_string(item) && !strcmp(json_string_value(item), value))
+			return true;
+	return false;
+}
+
+static bool file_says(const char *file, const char *what, const char *value)
+{
+	char path[PATH_SIZE + 256];
+	json_t *done;
+	bool yes;
+
+	snprintf(path, sizeof(path), WGX_RUN_DIR "/%s", file);
+	done = json_load_file(path, 0, NULL);
+	yes = says(done, what, value);
+	json_decref(done);
+	return yes;
+}
+
+/* Is @file a record of this namespace, and not @own? @prefix: INODE. */
+static bool is_another(const char *file, const char *prefix, const char *own)
+{
+	size_t len = strlen(file), ending = strlen(ENDING);
+
+	return !strncmp(file, prefix, strlen(prefix)) && len > ending &&
+	       !strcmp(file + len - ending, ENDING) && strcmp(file, own);
+}
+
+bool wgx_record_shared(const struct wgx_record *r, const char *what, const char *value)
+{
+	char own[PATH_SIZE], prefix[PATH_SIZE];
+	const char *base;
+	struct dirent *e;
+	bool found = false;
+	DIR *dir = opendir(WGX_RUN_DIR);
+
+	if (!dir)
+		return false;
+	if (!wgx_record_path(r->name, ENDING, own, sizeof(own))) {
+		base = strrchr(own, '/') + 1;
+		snprintf(prefix, sizeof(prefix), "%.*s", (int)(strchr(base, '.') + 1 - base), base);
+		while (!found && (e = readdir(dir)))
+			found = is_another(e->d_name, prefix, base) &&
+				file_says(e->d_name, what, value);
+	}
+	closedir(dir);
+	return found;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* wgx up NAME: an interface as its file says, or nothing at all. */
+#include <errno.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "quick/quick.h"
+#include "quick/run.h"
+
+static int pre_up(struct wgx_quick *q)
+{
+	return wgx_quick_hooks(q->conf, WGX_HOOK_PRE_UP);
+}
+
+static int create(struct wgx_quick *q)
+{
+	char text[16];
+	int status = wgx_create_interface(q->conf->name);
+
+	if (status)
+		return status;
+	q->ifindex = (int)if_nametoindex(q->conf->name);
+	snprintf(text, sizeof(text), "%d", q->ifindex);
+	if (!q->ifindex || wgx_record_text(&q->record, "ifindex", text))
+		return wgx_fail("%s: cannot note that it was made", q->conf->name);
+	return WGX_EXIT_OK;
+}
+
+static int post_up(struct wgx_quick *q)
+{
+	return wgx_quick_hooks(q->conf, WGX_HOOK_POST_UP);
+}
+
+static int (*const steps[])(struct wgx_quick *q) = {
+	pre_up,
+	create,
+	wgx_quick_configure,
+	wgx_quick_name_peers,
+	wgx_quick_addresses,
+	wgx_quick_mtu_and_up,
+	wgx_quick_dns,
+	wgx_quick_routes,
+	wgx_quick_attach,
+	wgx_quick_resolver,
+	post_up,
+};
+
+/* One after the other; where one fails, all are undone. */
+static int run_steps(struct wgx_quick *q)
+{
+	int status = WGX_EXIT_OK;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !status; i++) {
+		status = wgx_run_interrupted() ? wgx_fail("%s: interrupted", q->conf->name)
+					       : steps[i](q);
+	}
+	if (!status && wgx_run_interrupted())
+		status = wgx_fail("%s: interrupted", q->conf->name);
+	if (status) {
+		wgx_run_ignore_signals();
+		wgx_quick_undo(q);
+	}
+	return status;
+}
+
+/* What cannot be resolved yet will be, once the network is there; what never can is a mistake. */
+static int resolve(const struct wgx_conf *c, struct wgx_resolved *resolved)
+{
+	for (size_t i = 0; i < c->n_peers; i++) {
+		const struct wgx_conf_peer *p = &c->peers[i];
+		int err = p->host_is_name ? wgx_resolve(p->host, p->port, &resolved[i]) : 0;
+
+		if (!err)
+			continue;
+		if (!wgx_resolve_is_temporary(err))
+			return wgx_fail("%s:%u: Endpoint: %s: %s", c->file, p->endpoint_line,
+					p->host, gai_strerror(err));
+		fprintf(stderr, "wgx: warning: %s:%u: Endpoint: %s: %s; it is tried again\n",
+			c->file, p->endpoint_line, p->host, gai_strerror(err));
+	}
+	return WGX_EXIT_OK;
+}
+
+static int begin(struct wgx_quick *q)
+{
+	const char *name = q->conf->name;
+	int err = wgx_record_open(name, &q->record);
+
+	if (err == -EBUSY)
+		return wgx_fail("%s: another wgx up or down is at work on it", name);
+	if (err)
+		return wgx_fail("%s: cannot open its record: %s", name, strerror(-err));
+	if (if_nametoindex(name))
+		return wgx_fail("%s: already exists", name);
+	/* a run that was killed, or an interface deleted by hand */
+	if (q->record.found)
+		wgx_quick_undo(q);
+	return WGX_EXIT_OK;
+}
+
+static int bring_up(const struct wgx_conf *conf)
+{
+	struct wgx_quick q = {.conf = conf, .record.lock = -1};
+	int err = wgx_run_catch_signals(), status;
+
+	if (err)
+		return wgx_fail("signalfd: %s", strerror(-err));
+	q.resolved = calloc(conf->n_peers + 1, sizeof(*q.resolved));
+	if (!q.resolved)
+		return wgx_fail("no memory left");
+	status = begin(&q);
+	if (!status)
+		status = resolve(conf, q.resolved);
+	if (!status)
+		status = run_steps(&q);
+	wgx_record_close(&q.record);
+	free(q.resolved);
+	return status;
+}
+
+int wgx_quick_arguments(const char *command, int argc, char **argv)
+{
+	static const struct option options[] = {{0}};
+	int c;
+
+	opterr = 0;
+	c = getopt_long(argc, argv, ":", options, NULL);
+	if (c != -1)
+		return wgx_option_error(command, c, argv);
+	if (optind == argc)
+		return wgx_usage_error(command, "no interface or file given");
+	if (optind + 1 < argc)
+		return wgx_usage_error(command, "one interface at a time: unexpected '%s'",
+				       argv[optind + 1]);
+	return WGX_EXIT_OK;
+}
+
+int wgx_cmd_up(int argc, char **argv)
+{
+	struct wgx_conf *conf = NULL;
+	int status = wgx_quick_arguments("up", argc, argv);
+
+	if (!status)
+		status = wgx_conf_load("up", argv[optind], &conf);
+	if (!status)
+		status = wgx_need_net_admin("bring up", conf->name);
+	if (!status)
+		status = wgx_quick_check_dns(conf);
+	if (!status)
+		status = bring_up(conf);
+	wgx_conf_free(conf);
+	return status;
+}
