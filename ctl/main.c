@@ -11,22 +11,77 @@
 static int cmd_help(int argc, char **argv);
 
 static const struct wgx_command commands[] = {
-	{"attach", wgx_cmd_attach, "DEV [--mode auto|tcx|native]",
+	{"up", wgx_cmd_up, "NAME | PATH/NAME.conf",
+	 "Make an interface as /etc/wireguard/NAME.conf says: peers, addresses, routes, DNS, hooks",
+	 "The file has wg-quick's format, and keys of its own: see wgx.conf(5). Where a step "
+	 "fails,\n"
+	 "all before it are undone.\n"},
+	{"down", wgx_cmd_down, "NAME | PATH/NAME.conf",
+	 "Undo what wgx up did, and delete the interface", NULL},
+	{"attach", wgx_cmd_attach,
+	 "DEV [--mode auto|tcx|native|none] [--strict [--exempt NET,...] [--report]]",
 	 "Accelerate the WireGuard traffic that arrives on an underlay device",
 	 "Modes:\n"
 	 "  auto     the best that the device can do (the default)\n"
 	 "  tcx      tcx ingress, superframes to AF_XDP\n"
-	 "  native   XDP in the driver, one packet a frame\n"},
+	 "  native   XDP in the driver, one packet a frame\n"
+	 "  none     no acceleration: with --strict only\n\n"
+	 "Strict mode:\n"
+	 "  --strict            drop plaintext on DEV that belongs into a tunnel, also when\n"
+	 "                      the daemon has died; wgx detach ends it\n"
+	 "  --exempt NET,...    networks and addresses that may stay plaintext, or none\n"
+	 "  --report            log what is dropped, ten lines a second at most\n"},
 	{"detach", wgx_cmd_detach, "DEV", "Take an attached device back to the plain UDP socket",
 	 NULL},
-	{"show", wgx_cmd_show, "[IFACE] [--json]",
-	 "Show interfaces, peers, the data path's modes and counters, and attached devices", NULL},
+	{"show", wgx_cmd_show, "[IFACE [peer PEER]] [--drops | --json]",
+	 "Show interfaces, peers, the data path's modes and counters, and attached devices",
+	 "  PEER     one peer, by its name or public key\n"
+	 "  --drops  how many packets were lost, where and why, by interface and peer\n"
+	 "  --json   all of it, for programs\n"},
+	{"name", wgx_cmd_name, "IFACE PEER NAME | IFACE PEER --none",
+	 "Give a peer, known by its public key or its name, a name, or take it away",
+	 "A name has 1 to 63 bytes, printable ASCII characters without spaces, and is no key.\n"
+	 "No other peer of the interface may have it. It goes when the peer goes.\n"},
+	{"boot", wgx_cmd_boot, "IFACE [FILE]",
+	 "Create an interface and configure it as /etc/ifconfig.IFACE says, or another file",
+	 "Lines of the file:\n"
+	 "  inet ADDRESS/LENGTH, inet6 ADDRESS/LENGTH, mtu N, description TEXT, up, down\n"
+	 "  !COMMAND  run by sh; $int is the interface's name\n"
+	 "  # comment\n"
+	 "Where a line fails, the interface is deleted again.\n"},
 	{"genkey", wgx_cmd_genkey, "", "Write a new private key to stdout", NULL},
 	{"pubkey", wgx_cmd_pubkey, "",
 	 "Read a private key from stdin, write its public key to stdout", NULL},
 	{"genpsk", wgx_cmd_genpsk, "", "Write a new preshared key to stdout", NULL},
 	{"help", cmd_help, "[COMMAND]", "Show this text, or a command's", NULL},
 };
+
+/* Other names of this binary, each a program of NetBSD. */
+static const struct wgx_command programs[] = {
+	{"wg-keygen", wgx_wg_keygen, "[--pub | --psk]", "Write a new private key to stdout",
+	 "  --pub  read a private key from stdin, write its public key to stdout\n"
+	 "  --psk  write a new preshared key to stdout\n"},
+	{"wgconfig", wgx_wgconfig, "IFACE [COMMAND]",
+	 "Configure an interface and its peers, or show them",
+	 "Commands:\n"
+	 "  show all                               the interface and its peers (the default)\n"
+	 "  show peer NAME [--show-preshared-key]  one peer\n"
+	 "  show private-key\n"
+	 "  set private-key FILE\n"
+	 "  set listen-port PORT\n"
+	 "  add peer NAME KEY [--preshared-key=FILE] [--endpoint=ADDRESS:PORT]\n"
+	 "           [--allowed-ips=NET,...]\n"
+	 "  delete peer NAME\n"},
+	{"wg-userspace", wgx_wg_userspace, "ID COMMAND [ARGUMENT ...]",
+	 "Create, configure or delete the interface wgID",
+	 "Commands:\n"
+	 "  create\n"
+	 "  destroy\n"
+	 "  ifconfig [wgID [PARAMETER ...]]  show or set addresses, mtu, up, down\n"
+	 "  wgconfig wgID [ARGUMENT ...]     as wgconfig(8)\n"
+	 "  debug COMMAND [ARGUMENT ...]     run a command where the interface is\n"},
+};
+
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
 static const struct wgx_command *find_command(const char *name)
@@ -34,6 +89,17 @@ static const struct wgx_command *find_command(const char *name)
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
+	return NULL;
+}
+
+/* By the last part of argv[0]; NULL: this is wgx. */
+static const struct wgx_command *find_program(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
+
+	for (size_t i = 0; name && i < sizeof(programs) / sizeof(*programs); i++)
+		if (!strcmp(programs[i].name, name))
+			return &programs[i];
 	return NULL;
 }
 
@@ -51,9 +117,11 @@ static int print_help(void)
 	return WGX_EXIT_OK;
 }
 
-static int print_command_help(const struct wgx_command *c)
+/* @program: "wgx ", or nothing where the command is a program */
+static int print_command_help(const char *program, const struct wgx_command *c)
 {
-	printf("Usage: wgx %s%s%s\n\n%s.\n", c->name, *c->args ? " " : "", c->args, c->summary);
+	printf("Usage: %s%s%s%s\n\n%s.\n", program, c->name, *c->args ? " " : "", c->args,
+	       c->summary);
 	if (c->details)
 		printf("\n%s", c->details);
 	return WGX_EXIT_OK;
@@ -70,7 +138,7 @@ static int cmd_help(int argc, char **argv)
 	c = find_command(argv[1]);
 	if (!c)
 		return wgx_usage_error(NULL, "no command is called '%s'", argv[1]);
-	return print_command_help(c);
+	return print_command_help("wgx ", c);
 }
 
 static bool is_help(const char *arg)
@@ -89,7 +157,7 @@ static bool wants_help(int argc, char **argv)
 
 static int run_command(const struct wgx_command *c, int argc, char **argv)
 {
-	return wants_help(argc, argv) ? print_command_help(c) : c->run(argc, argv);
+	return wants_help(argc, argv) ? print_command_help("wgx ", c) : c->run(argc, argv);
 }
 
 /* wgx [-f] IFACE. A name that equals a command is the command, so it cannot be an interface's. */
@@ -104,16 +172,32 @@ static int run_interface(int argc, char **argv)
 	return wgx_cmd_interface(argc, argv);
 }
 
+static int print_version(void)
+{
+	puts("wgx " WGX_VERSION);
+	return WGX_EXIT_OK;
+}
+
+static int run_program(const struct wgx_command *c, int argc, char **argv)
+{
+	wgx_set_program(c->name);
+	if (argc > 1 && is_help(argv[1]))
+		return print_command_help("", c);
+	if (argc > 1 && !strcmp(argv[1], "--version"))
+		return print_version();
+	return c->run(argc, argv);
+}
+
 static int dispatch(int argc, char **argv)
 {
-	const struct wgx_command *c;
+	const struct wgx_command *c = find_program(argv[0]);
 
+	if (c)
+		return run_program(c, argc, argv);
 	if (argc < 2)
 		return wgx_usage_error(NULL, "no interface or command given");
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v")) {
-		puts("wgx " WGX_VERSION);
-		return WGX_EXIT_OK;
-	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v"))
+		return print_version();
 	c = find_command(argv[1]);
 	return c ? run_command(c, argc - 1, argv + 1) : run_interface(argc, argv);
 }

@@ -10,19 +10,28 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "device/name.h"
+#include "proto/key_text.h"
+
+static const char *program = "wgx";
+
+void wgx_set_program(const char *name)
+{
+	program = name;
+}
 
 int wgx_usage_error(const char *command, const char *format, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "wgx%s%s: ", command ? " " : "", command ? command : "");
+	fprintf(stderr, "%s%s%s: ", program, command ? " " : "", command ? command : "");
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);
 	if (command)
-		fprintf(stderr, " (see 'wgx help %s')\n", command);
+		fprintf(stderr, " (see '%s help %s')\n", program, command);
 	else
-		fputs(" (see 'wgx --help')\n", stderr);
+		fprintf(stderr, " (see '%s --help')\n", program);
 	return WGX_EXIT_USAGE;
 }
 
@@ -30,7 +39,7 @@ int wgx_fail(const char *format, ...)
 {
 	va_list ap;
 
-	fputs("wgx: ", stderr);
+	fprintf(stderr, "%s: ", program);
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);
@@ -103,10 +112,22 @@ int wgx_name_check(const char *command, const char *what, const char *name)
 	return WGX_EXIT_OK;
 }
 
+int wgx_peer_check(const char *command, const char *peer)
+{
+	const char *problem = wgx_peer_name_problem(peer);
+	unsigned char key[WGX_KEY_LEN];
+
+	if (!problem || !wgx_key_parse(peer, key))
+		return WGX_EXIT_OK;
+	return wgx_usage_error(command, "peer '%s' is no public key, and as a name it %s", peer,
+			       problem);
+}
+
 int wgx_need_net_admin(const char *to_do, const char *object)
 {
 	capng_get_caps_process();
 	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
 		return WGX_EXIT_OK;
-	return wgx_fail("cannot %s %s without CAP_NET_ADMIN; run wgx as root", to_do, object);
+	return wgx_fail("cannot %s %s without CAP_NET_ADMIN; run %s as root", to_do, object,
+			program);
 }

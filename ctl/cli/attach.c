@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* wgx attach DEV, wgx detach DEV: packets of an underlay device go through BPF to the workers. */
+/* wgx attach DEV, wgx detach DEV: packets of an underlay device go through BPF to the workers; strict mode. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "proto/prefix.h"
 
-enum { OPTION_MODE = WGX_OPTION_LONG };
+enum { OPTION_MODE = WGX_OPTION_LONG, OPTION_STRICT, OPTION_EXEMPT, OPTION_REPORT };
 
-static const char *const modes[] = {"auto", "tcx", "native"};
+static const char *const modes[] = {"auto", "tcx", "native", "none"};
+
+struct attach_options {
+	const char *mode;
+	bool strict, report;
+	json_t *exempt; /* NULL: not given */
+};
 
 static bool mode_known(const char *mode)
 {
@@ -30,51 +37,136 @@ static int device_argument(const char *command, int argc, char **argv)
 	return wgx_name_check(command, "device", argv[optind]);
 }
 
-static int parse_attach(int argc, char **argv, const char **ret_mode)
+/* "none", or a list of networks; it may be given more than once. */
+static int add_exemptions(struct attach_options *o, char *list)
+{
+	struct wgx_prefix prefix;
+	char *save = NULL, *item;
+
+	if (!o->exempt)
+		o->exempt = json_array();
+	if (!strcmp(list, "none"))
+		return WGX_EXIT_OK;
+	item = strtok_r(list, ",", &save);
+	if (!item)
+		return wgx_usage_error("attach", "option '--exempt' needs a network, or none");
+	for (; item; item = strtok_r(NULL, ",", &save)) {
+		if (wgx_prefix_parse(item, &prefix))
+			return wgx_usage_error("attach", "exemption '%s' is no address or network",
+					       item);
+		if (!prefix.cidr)
+			return wgx_usage_error("attach", "exemption '%s' would exempt everything",
+					       item);
+		json_array_append_new(o->exempt, json_string(item));
+	}
+	return WGX_EXIT_OK;
+}
+
+static int set_mode(struct attach_options *o, const char *mode)
+{
+	if (!mode_known(mode))
+		return wgx_usage_error("attach", "mode '%s' is none of auto, tcx, native, none",
+				       mode);
+	o->mode = mode;
+	return WGX_EXIT_OK;
+}
+
+static int set_option(struct attach_options *o, int c, char **argv)
+{
+	switch (c) {
+	case OPTION_MODE:
+		return set_mode(o, optarg);
+	case OPTION_STRICT:
+		o->strict = true;
+		return WGX_EXIT_OK;
+	case OPTION_EXEMPT:
+		return add_exemptions(o, optarg);
+	case OPTION_REPORT:
+		o->report = true;
+		return WGX_EXIT_OK;
+	default:
+		return wgx_option_error("attach", c, argv);
+	}
+}
+
+/* Those that mean nothing without --strict */
+static int check_options(const struct attach_options *o)
+{
+	const char *name = o->exempt		      ? "--exempt"
+			   : o->report		      ? "--report"
+			   : !strcmp(o->mode, "none") ? "--mode none"
+						      : NULL;
+
+	if (o->strict || !name)
+		return WGX_EXIT_OK;
+	return wgx_usage_error("attach", "%s means nothing without --strict", name);
+}
+
+static int parse_attach(int argc, char **argv, struct attach_options *o)
 {
 	static const struct option options[] = {
 		{"mode", required_argument, NULL, OPTION_MODE},
+		{"strict", no_argument, NULL, OPTION_STRICT},
+		{"exempt", required_argument, NULL, OPTION_EXEMPT},
+		{"report", no_argument, NULL, OPTION_REPORT},
 		{0},
 	};
-	int c;
+	int c, status;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c != OPTION_MODE)
-			return wgx_option_error("attach", c, argv);
-		if (!mode_known(optarg))
-			return wgx_usage_error("attach", "mode '%s' is none of auto, tcx, native",
-					       optarg);
-		*ret_mode = optarg;
+		status = set_option(o, c, argv);
+		if (status)
+			return status;
 	}
-	return device_argument("attach", argc, argv);
+	status = check_options(o);
+	return status ? status : device_argument("attach", argc, argv);
 }
 
-int wgx_cmd_attach(int argc, char **argv)
+static json_t *attach_request(const char *device, const struct attach_options *o)
 {
-	const char *mode = "auto", *device, *text;
-	json_t *answer;
-	int status;
+	json_t *request =
+		json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device, "mode", o->mode);
 
-	status = parse_attach(argc, argv, &mode);
-	if (status)
-		return status;
-	device = argv[optind];
-	status = wgx_need_net_admin("attach", device);
-	if (status)
-		return status;
-	status = wgx_client_request(json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device,
-					      "mode", mode),
-				    &answer);
+	if (!o->strict)
+		return request;
+	json_object_set_new(request, "strict", json_true());
+	if (o->report)
+		json_object_set_new(request, "report", json_true());
+	if (o->exempt)
+		json_object_set(request, "exempt", o->exempt);
+	return request;
+}
+
+static int request_attach(const char *device, const struct attach_options *o)
+{
+	json_t *answer;
+	const char *text;
+	int status = wgx_need_net_admin("attach", device);
+
+	if (!status)
+		status = wgx_client_request(attach_request(device, o), &answer);
 	if (status)
 		return status;
 	text = json_string_value(json_object_get(answer, "mode"));
-	printf("%s: attached, mode %s\n", device, text ? text : "unknown");
+	printf("%s: attached, mode %s%s\n", device, text ? text : "unknown",
+	       o->strict ? ", strict" : "");
 	text = json_string_value(json_object_get(answer, "note"));
 	if (text)
 		printf("%s: %s\n", device, text);
 	json_decref(answer);
 	return WGX_EXIT_OK;
+}
+
+int wgx_cmd_attach(int argc, char **argv)
+{
+	struct attach_options o = {.mode = "auto"};
+	int status = parse_attach(argc, argv, &o);
+
+	if (!status)
+		status = request_attach(argv[optind], &o);
+	json_decref(o.exempt);
+	return status;
 }
 
 int wgx_cmd_detach(int argc, char **argv)

@@ -26,19 +26,43 @@ int wgx_cmd_interface(int argc, char **argv);
 int wgx_cmd_attach(int argc, char **argv);
 int wgx_cmd_detach(int argc, char **argv);
 int wgx_cmd_show(int argc, char **argv);
+int wgx_cmd_up(int argc, char **argv);
+int wgx_cmd_down(int argc, char **argv);
+int wgx_cmd_name(int argc, char **argv);
+int wgx_cmd_boot(int argc, char **argv);
 int wgx_cmd_genkey(int argc, char **argv);
 int wgx_cmd_genpsk(int argc, char **argv);
 int wgx_cmd_pubkey(int argc, char **argv);
 
+/* The programs of NetBSD that wgx is under other names; as above, with the program's name first. */
+int wgx_wg_keygen(int argc, char **argv);
+int wgx_wgconfig(int argc, char **argv);
+int wgx_wg_userspace(int argc, char **argv);
+
+/** wgx_set_program() - what messages call this program; @name stays the caller's. Before that: wgx */
+void wgx_set_program(const char *name);
+
+/**
+ * wgx_delete_interface() - have the daemon delete @name, and wait until it is gone
+ * Return: an exit status; the user has been told of a failure.
+ */
+int wgx_delete_interface(const char *name);
+
 /**
  * wgx_usage_error() - "wgx COMMAND: text (see 'wgx help COMMAND')" on stderr
- * @command: NULL for wgx itself. Return: WGX_EXIT_USAGE.
+ * @command: NULL for the program itself. Return: WGX_EXIT_USAGE.
  */
 int wgx_usage_error(const char *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** wgx_fail() - "wgx: text" on stderr. Return: WGX_EXIT_FAILURE. */
+/** wgx_fail() - "PROGRAM: text" on stderr. Return: WGX_EXIT_FAILURE. */
 int wgx_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * wgx_create_interface() - what `wgx NAME` does: with the daemon of this network namespace, or a new one
+ * Return: an exit status, once the interface can be configured; the user has been told of a failure.
+ */
+int wgx_create_interface(const char *name);
 
 /* Long options have values from here on, so that optopt tells them from short ones. */
 #define WGX_OPTION_LONG 256
@@ -61,6 +85,9 @@ const char *wgx_name_problem(const char *name);
  * @what: "interface" or "device". Return: WGX_EXIT_OK or WGX_EXIT_USAGE.
  */
 int wgx_name_check(const char *command, const char *what, const char *name);
+
+/** wgx_peer_check() - is @peer a name or a public key in base64? If not, a usage error of @command. */
+int wgx_peer_check(const char *command, const char *peer);
 
 /**
  * wgx_need_net_admin() - fails, with a message, for a caller without CAP_NET_ADMIN

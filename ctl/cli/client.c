@@ -30,14 +30,14 @@ static int set_timeouts(int fd)
 	return 0;
 }
 
-int wgx_client_connect(void)
+int wgx_client_open(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd, err;
 
-	err = wgx_control_path(addr.sun_path, sizeof(addr.sun_path));
-	if (err < 0)
-		return err;
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >=
+	    (int)sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -47,10 +47,21 @@ int wgx_client_connect(void)
 	if (!connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
 		return fd;
 	/* a dead daemon leaves its socket behind */
-	err = errno == ENOENT || errno == ECONNREFUSED ? -ESRCH : -errno;
+	err = errno == ECONNREFUSED ? -ENOENT : -errno;
 out_close:
 	close(fd);
 	return err;
+}
+
+int wgx_client_connect(void)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd = wgx_control_path(path, sizeof(path));
+
+	if (fd < 0)
+		return fd;
+	fd = wgx_client_open(path);
+	return fd == -ENOENT ? -ESRCH : fd;
 }
 
 /* EAGAIN is how a socket timeout shows, EPIPE that the daemon has hung up. */
@@ -61,7 +72,7 @@ static int socket_error(void)
 	return errno == EPIPE ? -ECONNRESET : -errno;
 }
 
-static int send_all(int fd, const char *p, size_t len)
+int wgx_client_send(int fd, const char *p, size_t len)
 {
 	while (len) {
 		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
@@ -85,7 +96,7 @@ static int send_request(int fd, const json_t *request)
 	free(text);
 	if (len < 0)
 		return -ENOMEM;
-	err = send_all(fd, line, (size_t)len);
+	err = wgx_client_send(fd, line, (size_t)len);
 	free(line);
 	return err;
 }

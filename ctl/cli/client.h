@@ -14,6 +14,14 @@
 #define WGX_CLIENT_ANSWER_MAX (256u << 20)
 
 /**
+ * wgx_client_open() - a connection to a UNIX socket, with WGX_CLIENT_TIMEOUT_S for what is sent and received
+ * Return: a file descriptor, -ENOENT where nobody listens, or another negative errno.
+ */
+int wgx_client_open(const char *path);
+/** wgx_client_send() - all of it; 0, -ETIMEDOUT, -ECONNRESET, or another negative errno */
+int wgx_client_send(int fd, const char *p, size_t len);
+
+/**
  * wgx_client_connect() - a connection to this network namespace's daemon
  * Return: a file descriptor, -ESRCH when none runs, or another negative errno.
  */

@@ -225,6 +225,26 @@ static int create(const char *name, bool foreground)
 	return wgx_client_perror(-ECONNRESET);
 }
 
+int wgx_delete_interface(const char *name)
+{
+	unsigned int ifindex = if_nametoindex(name);
+	json_t *answer;
+	int status;
+
+	status = wgx_client_request(json_pack("{s:s, s:s}", "cmd", "delete", "interface", name),
+				    &answer);
+	if (status)
+		return status;
+	json_decref(answer);
+	return left_behind(name, ifindex) ? wgx_fail("%s: the daemon does not delete it", name)
+					  : WGX_EXIT_OK;
+}
+
+int wgx_create_interface(const char *name)
+{
+	return create(name, false);
+}
+
 int wgx_cmd_interface(int argc, char **argv)
 {
 	bool foreground = foreground_from_environment();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* wgx genkey, genpsk, pubkey: the same input and output as wg's commands of these names. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,11 +10,9 @@
 #include <sodium.h>
 
 #include "cli/cli.h"
-#include "wgx/wire.h"
-
-#define KEY_TEXT_LEN 44 /* 32 bytes of base64, with its padding */
-#define KEY_TEXT_SIZE sodium_base64_ENCODED_LEN(WGX_KEY_LEN, sodium_base64_VARIANT_ORIGINAL)
-_Static_assert(KEY_TEXT_SIZE == KEY_TEXT_LEN + 1, "wg's length of a key");
+#include "cli/key.h"
+#include "cli/secbuf.h"
+#include "proto/key_text.h"
 
 /* read(2), not stdio: no second copy of a secret in a buffer that nobody wipes. */
 static ssize_t read_full(int fd, char *p, size_t size)
@@ -34,30 +33,17 @@ static ssize_t read_full(int fd, char *p, size_t size)
 	return (ssize_t)len;
 }
 
-static int write_full(int fd, const char *p, size_t len)
+int wgx_key_print(const char *label, const uint8_t key[WGX_KEY_LEN])
 {
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int print_key(const unsigned char key[WGX_KEY_LEN])
-{
-	char text[KEY_TEXT_SIZE];
+	struct wgx_secbuf b = {0};
 	int err;
 
-	sodium_bin2base64(text, sizeof(text), key, WGX_KEY_LEN, sodium_base64_VARIANT_ORIGINAL);
-	text[KEY_TEXT_LEN] = '\n';
-	err = write_full(STDOUT_FILENO, text, sizeof(text));
-	sodium_memzero(text, sizeof(text));
+	wgx_secbuf_printf(&b, "%s", label);
+	wgx_secbuf_base64(&b, key);
+	wgx_secbuf_printf(&b, "\n");
+	fflush(stdout);
+	err = wgx_secbuf_write(&b, STDOUT_FILENO);
+	wgx_secbuf_free(&b);
 	return err ? wgx_fail("cannot write the key: %s", strerror(-err)) : WGX_EXIT_OK;
 }
 
@@ -71,19 +57,70 @@ static void warn_if_world_accessible(void)
 		      stderr);
 }
 
-static int no_arguments(int argc, char **argv)
+/* ---- reading ---- */
+
+struct source {
+	int fd;
+	const char *in, *name; /* for messages: "in", "FILE" */
+};
+
+static int cannot_read(const struct source *s, int err)
 {
-	if (argc > 1)
-		return wgx_usage_error(argv[0], "takes no argument: '%s'", argv[1]);
-	if (sodium_init() < 0)
-		return wgx_fail("libsodium does not initialise");
-	return WGX_EXIT_OK;
+	return wgx_fail("cannot read the key %s %s: %s", s->in, s->name, strerror(-err));
 }
 
-static int generate(int argc, char **argv, bool clamp)
+/* What follows the key may be white space and NULs only. */
+static int check_rest(const struct source *s)
+{
+	char c;
+	ssize_t n;
+
+	while ((n = read_full(s->fd, &c, 1)) == 1)
+		if (c && !strchr(" \t\n\v\f\r", c))
+			return wgx_fail("characters follow the key %s %s", s->in, s->name);
+	return n ? cannot_read(s, (int)n) : WGX_EXIT_OK;
+}
+
+static int read_key(const struct source *s, uint8_t key[WGX_KEY_LEN])
+{
+	char text[WGX_KEY_TEXT_SIZE] = "";
+	ssize_t n = read_full(s->fd, text, WGX_KEY_TEXT_LEN);
+	int status = WGX_EXIT_OK;
+
+	if (n < 0)
+		return cannot_read(s, (int)n);
+	if (wgx_key_parse(text, key))
+		status = wgx_fail("the key %s %s is not 44 characters of base64", s->in, s->name);
+	sodium_memzero(text, sizeof(text));
+	return status ? status : check_rest(s);
+}
+
+int wgx_key_read(const char *path, uint8_t key[WGX_KEY_LEN])
+{
+	struct source s = {.fd = STDIN_FILENO, .in = "on", .name = "standard input"};
+	int status;
+
+	if (!path)
+		return read_key(&s, key);
+	s = (struct source){.fd = open(path, O_RDONLY | O_CLOEXEC), .in = "in", .name = path};
+	if (s.fd < 0)
+		return cannot_read(&s, -errno);
+	status = read_key(&s, key);
+	close(s.fd);
+	return status;
+}
+
+/* ---- the commands ---- */
+
+static int init(void)
+{
+	return sodium_init() < 0 ? wgx_fail("libsodium does not initialise") : WGX_EXIT_OK;
+}
+
+int wgx_key_generate(bool clamp)
 {
 	unsigned char key[WGX_KEY_LEN];
-	int status = no_arguments(argc, argv);
+	int status = init();
 
 	if (status)
 		return status;
@@ -93,61 +130,48 @@ static int generate(int argc, char **argv, bool clamp)
 		key[0] &= 248;
 		key[31] = (key[31] & 127) | 64;
 	}
-	status = print_key(key);
+	status = wgx_key_print("", key);
 	sodium_memzero(key, sizeof(key));
 	return status;
 }
 
+int wgx_key_derive(void)
+{
+	unsigned char key[WGX_KEY_LEN], public_key[WGX_KEY_LEN];
+	int status = init();
+
+	if (status)
+		return status;
+	status = wgx_key_read(NULL, key);
+	if (!status && crypto_scalarmult_base(public_key, key))
+		status = wgx_fail("the key has no public key");
+	sodium_memzero(key, sizeof(key));
+	return status ? status : wgx_key_print("", public_key);
+}
+
+static int no_arguments(int argc, char **argv)
+{
+	return argc > 1 ? wgx_usage_error(argv[0], "takes no argument: '%s'", argv[1])
+			: WGX_EXIT_OK;
+}
+
 int wgx_cmd_genkey(int argc, char **argv)
 {
-	return generate(argc, argv, true);
+	int status = no_arguments(argc, argv);
+
+	return status ? status : wgx_key_generate(true);
 }
 
 int wgx_cmd_genpsk(int argc, char **argv)
 {
-	return generate(argc, argv, false);
-}
+	int status = no_arguments(argc, argv);
 
-/* What follows the key on stdin may be white space and NULs only. */
-static int check_rest(void)
-{
-	char c;
-	ssize_t n;
-
-	while ((n = read_full(STDIN_FILENO, &c, 1)) == 1)
-		if (c && !strchr(" \t\n\v\f\r", c))
-			return wgx_fail("characters follow the key on standard input");
-	return n ? wgx_fail("cannot read the key: %s", strerror((int)-n)) : WGX_EXIT_OK;
-}
-
-static int read_key(unsigned char key[WGX_KEY_LEN])
-{
-	char text[KEY_TEXT_LEN];
-	size_t len = 0;
-	ssize_t n = read_full(STDIN_FILENO, text, sizeof(text));
-	int status = WGX_EXIT_OK;
-
-	if (n < 0)
-		return wgx_fail("cannot read the key: %s", strerror((int)-n));
-	if (n != sizeof(text) ||
-	    sodium_base642bin(key, WGX_KEY_LEN, text, sizeof(text), NULL, &len, NULL,
-			      sodium_base64_VARIANT_ORIGINAL) ||
-	    len != WGX_KEY_LEN)
-		status = wgx_fail("the key on standard input is not 44 characters of base64");
-	sodium_memzero(text, sizeof(text));
-	return status ? status : check_rest();
+	return status ? status : wgx_key_generate(false);
 }
 
 int wgx_cmd_pubkey(int argc, char **argv)
 {
-	unsigned char key[WGX_KEY_LEN], public_key[WGX_KEY_LEN];
 	int status = no_arguments(argc, argv);
 
-	if (status)
-		return status;
-	status = read_key(key);
-	if (!status && crypto_scalarmult_base(public_key, key))
-		status = wgx_fail("the key has no public key");
-	sodium_memzero(key, sizeof(key));
-	return status ? status : print_key(public_key);
+	return status ? status : wgx_key_derive();
 }

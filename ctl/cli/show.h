@@ -15,4 +15,18 @@
  */
 void wgx_show_print(const struct wgx_text *t, const json_t *answer, int64_t now);
 
+/** wgx_show_peer_print() - of an answer about one peer, that peer, and what was lost of its packets */
+void wgx_show_peer_print(const struct wgx_text *t, const json_t *answer, int64_t now);
+
+/**
+ * wgx_show_drops_print() - of the same answer, what was lost
+ *
+ * A line for each reason: its name, packets, where, what happened; under the interface, each peer of which the
+ * peer was known and something was lost, and at last what is of no interface. The form is for programs too.
+ */
+void wgx_show_drops_print(const struct wgx_text *t, const json_t *answer);
+
+/** wgx_show_peer_drops_print() - of an answer about one peer: its lines, or "none" */
+void wgx_show_peer_drops_print(const struct wgx_text *t, const json_t *answer);
+
 #endif

@@ -83,8 +83,8 @@ static void print_peer(const struct wgx_text *t, const json_t *peer, int64_t now
 	uint64_t handshake = number_of(peer, "latest_handshake");
 	uint64_t keepalive = number_of(peer, "persistent_keepalive");
 
-	fputc('\n', t->out);
 	heading(t, WGX_YELLOW_BOLD, WGX_YELLOW, "peer", string_of(peer, "public_key"));
+	line(t, "name", string_of(peer, "name"));
 	line(t, "endpoint", string_of(peer, "endpoint"));
 	print_allowed_ips(t, peer);
 	if (handshake) {
@@ -111,8 +111,10 @@ static void print_peers(const struct wgx_text *t, const json_t *list, int64_t no
 	if (sorted)
 		qsort(sorted, n, sizeof(*sorted), compare_peers);
 	/* without memory for the sorting: as they come */
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		fputc('\n', t->out);
 		print_peer(t, sorted ? sorted[i] : json_array_get(list, i), now);
+	}
 	free(sorted);
 }
 
@@ -225,10 +227,34 @@ static void print_interface(const struct wgx_text *t, const json_t *iface, int64
 	print_peers(t, json_object_get(iface, "peers"), now);
 }
 
+/* "  strict: on; exempt 192.168.1.0/24, fd01::/64" */
+static void print_strict(const struct wgx_text *t, const json_t *strict)
+{
+	const json_t *list = json_object_get(strict, "exempt"), *item;
+	size_t i;
+
+	if (!json_is_object(strict))
+		return;
+	label(t, "strict");
+	fputs("on", t->out);
+	json_array_foreach(list, i, item) {
+		const char *text = json_string_value(item);
+
+		fprintf(t->out, "%s%s", i ? ", " : "; exempt ", text ? text : "?");
+	}
+	if (json_is_true(json_object_get(strict, "inherited")))
+		fputs("; as the daemon that died had it", t->out);
+	if (json_is_true(json_object_get(strict, "all_plaintext")))
+		fputs("; all plaintext that is not exempt is dropped", t->out);
+	fputc('\n', t->out);
+	print_counts(t, "drops", json_object_get(strict, "drops"));
+}
+
 static void print_attached(const struct wgx_text *t, const json_t *device)
 {
 	heading(t, WGX_GREEN_BOLD, WGX_GREEN, "attached", string_of(device, "device"));
 	line(t, "mode", string_of(device, "mode"));
+	print_strict(t, json_object_get(device, "strict"));
 	print_counts(t, "counters", json_object_get(device, "counters"));
 }
 
@@ -260,10 +286,25 @@ void wgx_show_print(const struct wgx_text *t, const json_t *answer, int64_t now)
 		print_attached(t, item);
 		gap = "\n";
 	}
+	json_array_foreach(json_object_get(answer, "awaited"), i, item) {
+		fputs(gap, t->out);
+		heading(t, WGX_YELLOW_BOLD, WGX_YELLOW, "awaited", json_string_value(item));
+		line(t, "mode", "the device went away; attached again when it is back");
+		gap = "\n";
+	}
 	if (any_count(json_object_get(answer, "drops"))) {
 		fputs(gap, t->out);
 		heading(t, WGX_GREEN_BOLD, WGX_GREEN, "dropped before",
 			"it was known for which interface");
 		print_counts(t, "drops", json_object_get(answer, "drops"));
 	}
+}
+
+void wgx_show_peer_print(const struct wgx_text *t, const json_t *answer, int64_t now)
+{
+	const json_t *iface = json_array_get(json_object_get(answer, "interfaces"), 0);
+	const json_t *peer = json_array_get(json_object_get(iface, "peers"), 0);
+
+	print_peer(t, peer, now);
+	print_counts(t, "drops", json_object_get(peer, "drops"));
 }
