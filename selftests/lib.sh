@@ -3,7 +3,7 @@
 # Simulated hosts, tunnels and TAP lines, for the scripts under selftests/.
 #
 # A host is a network, mount and PID namespace of its own. It has a private /run (UAPI sockets,
-# control socket) and a private /sys/fs/bpf (pins), because those paths are fixed. Nothing has a name
+# control socket), /var/lib (state) and /sys/fs/bpf (pins), because those paths are fixed. Nothing has a name
 # outside: when the host's init dies, its processes, devices, mounts and pins are gone with it, so
 # two runs never collide and an interrupted run leaves nothing behind.
 #
@@ -28,6 +28,7 @@ case $BUILD in
 esac
 WGX=${WGX:-$BUILD/wgx}
 WGGO=${WGGO:-wireguard-go}
+CLOCKSHIFT=$BUILD/selftests/tools/clockshift.so
 IMPL=${IMPL:-wgx} # what stands at the ends of a tunnel where the test does not say
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/wgx-test.XXXXXX") || exit 1
@@ -36,6 +37,7 @@ declare -A HOST_PID=()    # host -> its init, in our PID namespace
 declare -A HOST_PARENT=() # host -> the unshare process above that
 declare -A SPAWN_HOST=()  # name -> host
 declare -A SPAWN_PID=()   # name -> nsenter's process here
+declare -A CLOCK=()       # host -> its clocks' file, where it has clocks of its own
 TESTS=0 FAILED=0
 
 # ---- clean-up ----
@@ -162,6 +164,16 @@ wait_for() {
 
 not() { ! "$@"; }
 
+# fails_with STATUS TEXT command ...: this exit status, and this line on stderr; both outputs are in $WORK/out, err
+fails_with() {
+	local want=$1 text=$2 status=0
+	shift 2
+	"$@" >"$WORK/out" 2>"$WORK/err" || status=$?
+	echo "status $status"
+	cat "$WORK/out" "$WORK/err"
+	[ $status -eq "$want" ] && [ "$(cat "$WORK/err")" = "$text" ]
+}
+
 # ---- hosts ----
 
 # /proc is still the outer one when this starts, so /proc/self/stat gives the PID that nsenter needs.
@@ -174,6 +186,7 @@ HOST_INIT='
 	mount -t sysfs sysfs /sys
 	mount -t bpf bpf /sys/fs/bpf
 	mount -t tmpfs -o mode=0755 tmpfs /run
+	mount -t tmpfs -o mode=0755 tmpfs /var/lib
 	echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 	echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
 	ip link set lo up
@@ -265,6 +278,9 @@ link() {
 }
 
 # addr A eth0 192.0.2.1/24 ...
+# link_refused A eth0: frames by XDP that the veth's other end had no room for
+link_refused() { on "$1" ethtool -S "$2" | awk '/_xdp_xmit_errors/ { n += $2 } END { print n + 0 }'; }
+
 addr() {
 	local h=$1 dev=$2 a
 	shift 2
@@ -286,7 +302,49 @@ nstat_get() { on "$1" nstat -asz "$2" | awk -v c="$2" '$1 == c { print $2; exit 
 
 # ---- implementations ----
 
-wgx() { on "$1" "$WGX" "${@:2}"; }
+wgx_command() { # wgx_command A: how wgx is run there, as the array WGX_COMMAND
+	WGX_COMMAND=("$WGX")
+	[ -z "${CLOCK[$1]:-}" ] ||
+		WGX_COMMAND=(env "LD_PRELOAD=$CLOCKSHIFT" "CLOCKSHIFT=${CLOCK[$1]}" "$WGX")
+}
+
+wgx() {
+	wgx_command "$1"
+	on "$1" "${WGX_COMMAND[@]}" "${@:2}"
+}
+
+# wgx_logged A wg0: a daemon in the foreground, spawned as A.wg0; what it says is in $WORK/A.wg0.log
+wgx_logged() {
+	wgx_command "$1"
+	spawn "$1" "$1.$2" "${WGX_COMMAND[@]}" -f "$2" && wait_for 10 on "$1" wg show "$2"
+}
+
+# ---- clocks that a test sets (selftests/tools/clockshift.c) ----
+
+# clock_own A ...: from now on wgx on A starts with clocks of its own, which show the right time yet.
+clock_own() {
+	local h
+	[ -e "$CLOCKSHIFT" ] || bail 'clockshift is built' "$CLOCKSHIFT is not there; run make tools"
+	for h; do
+		CLOCK[$h]=$WORK/$h.clock
+		head -c 16 /dev/zero >"${CLOCK[$h]}"
+	done
+}
+
+# clock_jump A real|both|boot SECONDS: relative to what it shows. both: BOOTTIME and MONOTONIC, as time
+# does that passes; boot: BOOTTIME alone and the real time, as over a suspend.
+clock_jump() {
+	python3 - "${CLOCK[$1]}" "$2" "$3" <<-'END'
+		import os, struct, sys
+		path, what, by = sys.argv[1], sys.argv[2], int(sys.argv[3])
+		f = os.open(path, os.O_RDWR)
+		real, boot, mono = struct.unpack("=qii", os.pread(f, 16, 0))
+		if what != "both":
+		    os.pwrite(f, struct.pack("=q", real + by), 0)
+		if what != "real":
+		    os.pwrite(f, struct.pack("=ii", boot + by, mono + by * (what == "both")), 8)
+	END
+}
 
 # impl_up A wg0 wgx|wireguard-go: returns once the UAPI socket answers.
 impl_up() {
@@ -408,7 +466,7 @@ iperf_server() { # iperf_server B [port]
 
 # iperf A 10.7.0.2 [iperf3's arguments ...]: result in $WORK/iperf.json
 iperf() {
-	on "$1" timeout 60 iperf3 -J -t "${T:-1}" -c "${@:2}" >"$WORK/iperf.json" &&
+	on "$1" timeout "${IPERF_LIMIT:-60}" iperf3 -J -t "${T:-1}" -c "${@:2}" >"$WORK/iperf.json" &&
 		jq -e '.error == null' "$WORK/iperf.json" >/dev/null || {
 		jq -r '.error // empty' "$WORK/iperf.json"
 		return 1
