@@ -96,6 +96,23 @@ static __maybe_unused int tcx_attach_insns(const struct bpf_insn *insns, size_t 
 	return link;
 }
 
+/*
+ * An egress program that leaves a VLAN tag beside the frame, as a VLAN device with offload does. Returns the
+ * link's descriptor.
+ */
+static __maybe_unused int vlan_push_attach(const char *dev)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = htons(ETH_P_8021Q)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 5},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_vlan_push},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = TC_ACT_UNSPEC},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return tcx_attach_insns(insns, sizeof(insns) / sizeof(insns[0]), dev, ATTACH_TCX_EGRESS);
+}
+
 /* Returns the link's descriptor, or a negative errno (EINVAL: this kernel has no tcx). */
 static __maybe_unused int tcx_attach(const struct bpf_program *prog, const char *dev, int type)
 {

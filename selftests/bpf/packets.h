@@ -31,16 +31,19 @@ struct packet_spec {
 	uint16_t dport; /* default 51820 */
 	uint8_t proto; /* default UDP */
 	uint16_t vlan; /* TPID of a tag in the frame */
+	uint16_t inner_vlan; /* of another one behind it */
 	uint8_t options; /* words of IPv4 options */
 	uint16_t frag_off; /* IPv4, host byte order, flags included */
 	uint16_t ext; /* IPv6: EXT(type), an 8-byte extension header comes first */
 	uint32_t type; /* of the message; little-endian as on the wire */
 	uint32_t receiver;
+	uint64_t counter;
 	size_t payload; /* of UDP or TCP, bytes */
 	int udp_len_off; /* added to the UDP length field */
 	size_t padding; /* Ethernet padding */
 	uint8_t version; /* of IP, if wrong */
 	uint16_t ethertype; /* if wrong */
+	uint8_t ttl; /* or hop limit; default 64 */
 };
 
 static inline void put(struct packet *p, const void *data, size_t len)
@@ -56,10 +59,13 @@ static inline void put_eth(struct packet *p, const struct packet_spec *s, bool v
 {
 	uint16_t type = htons(s->ethertype ? s->ethertype : v6 ? ETH_P_IPV6 : ETH_P_IP);
 	uint16_t tag[2] = {htons(s->vlan), htons(42)};
+	uint16_t inner_tag[2] = {htons(s->inner_vlan), htons(43)};
 
 	put(p, "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02", 12);
 	if (s->vlan)
 		put(p, tag, sizeof(tag));
+	if (s->inner_vlan)
+		put(p, inner_tag, sizeof(inner_tag));
 	put(p, &type, sizeof(type));
 }
 
@@ -83,7 +89,7 @@ static inline void put_ip4(struct packet *p, const struct packet_spec *s, size_t
 		.ihl = hlen / 4,
 		.tot_len = htons(hlen + l4_len),
 		.frag_off = htons(s->frag_off),
-		.ttl = 64,
+		.ttl = s->ttl ? s->ttl : 64,
 		.protocol = s->proto ? s->proto : IPPROTO_UDP,
 	};
 
@@ -104,7 +110,7 @@ static inline void put_ip6(struct packet *p, const struct packet_spec *s, size_t
 		.version = s->version ? s->version : 6,
 		.payload_len = htons(l4_len + (s->ext ? sizeof(ext) : 0)),
 		.nexthdr = s->ext ? (uint8_t)s->ext : proto,
-		.hop_limit = 64,
+		.hop_limit = s->ttl ? s->ttl : 64,
 	};
 
 	inet_pton(AF_INET6, s->src ? s->src : "2001:db8::99", &ip.saddr);
@@ -121,11 +127,15 @@ static inline void put_udp(struct packet *p, const struct packet_spec *s)
 		.dest = htons(s->dport ? s->dport : 51820),
 		.len = htons(sizeof(udp) + s->payload + s->udp_len_off),
 	};
-	uint32_t head[2] = {htole32(s->type), htole32(s->receiver)};
+	struct wgx_msg_data head = {
+		.type = htole32(s->type),
+		.receiver = htole32(s->receiver),
+		.counter = htole64(s->counter),
+	};
 	size_t n = s->payload < sizeof(head) ? s->payload : sizeof(head);
 
 	put(p, &udp, sizeof(udp));
-	put(p, head, n);
+	put(p, &head, n);
 	put(p, NULL, s->payload - n);
 }
 

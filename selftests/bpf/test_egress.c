@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* wgx_egress: cryptokey routing, credit and the stamp, on packets of our own making. */
+#include <pthread.h>
 #include "netns.h"
 #include "wgx_egress.skel.h"
+#include "wgx_egress_plain.skel.h"
 
 static struct wgx_egress *skel;
 static struct packet pkt;
@@ -52,26 +54,15 @@ static void allow(const char *prefix, int len, __u32 peer)
 
 static struct wgx_bpf_peer_stats stats_of(__u32 peer)
 {
-	int cpus = libbpf_num_possible_cpus();
-	struct wgx_bpf_peer_stats sum = {}, *values = calloc(cpus, sizeof(*values));
+	struct wgx_bpf_peer_stats stats;
 
-	assert_non_null(values);
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.peer_stats), &peer, values), 0);
-	for (int i = 0; i < cpus; i++) {
-		sum.tx_packets += values[i].tx_packets;
-		sum.tx_bytes += values[i].tx_bytes;
-	}
-	free(values);
-	return sum;
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.peer_stats), &peer, &stats), 0);
+	return stats;
 }
 
 static void stats_add(__u32 peer)
 {
-	struct wgx_bpf_peer_stats *zero = calloc(libbpf_num_possible_cpus(), sizeof(*zero));
-
-	assert_non_null(zero);
-	map_put(skel->maps.peer_stats, &peer, zero);
-	free(zero);
+	map_put(skel->maps.peer_stats, &peer, &(struct wgx_bpf_peer_stats){});
 }
 
 static const struct run *run(__u16 gso_size, __u16 gso_segs)
@@ -173,7 +164,6 @@ static int setup(void **state)
 		return 0;
 	skel = wgx_egress__open();
 	assert_non_null(skel);
-	bpf_program__set_autoload(skel->progs.wgx_egress_plain, true);
 	assert_int_equal(wgx_egress__load(skel), 0);
 	configure(0, 0);
 	return 0;
@@ -202,7 +192,7 @@ static void test_abi(void **state)
 		 sizeof(struct wgx_lpm6), 4, "wgx_lpm6", NULL},
 		{"peers", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 131072, 4,
 		 sizeof(struct wgx_bpf_peer), NULL, "wgx_bpf_peer"},
-		{"peer_stats", BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC, 131072, 4,
+		{"peer_stats", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 131072, 4,
 		 sizeof(struct wgx_bpf_peer_stats), NULL, "wgx_bpf_peer_stats"},
 		{"credit", BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, WGX_CREDIT_BUCKETS + 1, 4,
 		 sizeof(struct wgx_credit), NULL, "wgx_credit"},
@@ -322,14 +312,42 @@ static void test_counters(void **state)
 	assert_int_equal(stats.tx_packets, 3);
 	assert_int_equal(stats.tx_bytes, pkt.len - ETH_HLEN);
 	assert_stamped(run(1000, 0)); /* of an untrusted source: segments not yet counted */
-	assert_int_equal(stats_of(7).tx_packets, 3 + 4);
+	assert_int_equal(stats_of(7).tx_packets, 3 + 3);
 	assert_int_equal(assert_stamped(run(0, 0)).gso_size, 0);
-	assert_int_equal(stats_of(7).tx_packets, 3 + 4 + 1);
+	assert_int_equal(stats_of(7).tx_packets, 3 + 3 + 1);
 	assert_int_equal(percpu_sum(skel->maps.counters, WGX_CTR_EGRESS_FRAMES), 3);
 	assert_int_equal(percpu_sum(skel->maps.counters, WGX_CTR_EGRESS_BYTES), 3 * pkt.len);
 	/* a peer without an entry is no error */
 	allow("10.0.0.0", 8, 8);
 	assert_stamped(run(0, 0));
+}
+
+#define COUNTERS 4
+
+static void *count_much(void *arg)
+{
+	return run_ns(skel->progs.wgx_egress, &pkt) ? NULL : arg;
+}
+
+/* Many CPUs count in one entry, and no packet is missing. */
+static void test_counting_at_once(void **state)
+{
+	pthread_t threads[COUNTERS];
+	void *failed;
+
+	need_bpf();
+	stats_add(7);
+	allow("10.0.0.0", 8, 7);
+	configure(0, 0);
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.0.0.1", .payload = 100});
+	for (int i = 0; i < COUNTERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_much, &pkt), 0);
+	for (int i = 0; i < COUNTERS; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_int_equal(stats_of(7).tx_packets, COUNTERS * RUN_NS_REPEAT);
+	assert_int_equal(stats_of(7).tx_bytes, COUNTERS * RUN_NS_REPEAT * (pkt.len - ETH_HLEN));
 }
 
 static const struct run *run_flow(__u16 sport)
@@ -499,20 +517,6 @@ static void test_nonlinear(void **state)
 	wg0_close();
 }
 
-/* A program that leaves a VLAN tag beside the frame, as a VLAN device with offload does */
-static int vlan_push_attach(void)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = htons(ETH_P_8021Q)},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 5},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_vlan_push},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = TC_ACT_UNSPEC},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-
-	return tcx_attach_insns(insns, sizeof(insns) / sizeof(insns[0]), "wg0", ATTACH_TCX_EGRESS);
-}
-
 static void test_vlan_beside(void **state)
 {
 	const struct virtio_net_hdr none = {};
@@ -526,7 +530,7 @@ static void test_vlan_beside(void **state)
 	assert_true(packet_send(wg0.tx, &none, &pkt));
 	assert_int_equal(drops_of(WGX_DROP_EGRESS_MALFORMED), drops);
 	close(wg0.link); /* programs run in the order of their attachment */
-	first = vlan_push_attach();
+	first = vlan_push_attach("wg0");
 	wg0.link = tcx_attach(skel->progs.wgx_egress, "wg0", ATTACH_TCX_EGRESS);
 	assert_true(wg0.link >= 0);
 	assert_false(packet_send(wg0.tx, &none, &pkt));
@@ -607,7 +611,7 @@ static void test_superframe_credit(void **state)
 	configure(2 * descs, 100);
 	assert_true(send_superframe(wg0.tx, "10.0.0.1"));
 	assert_int_equal(credit_of(WGX_CREDIT_TOTAL).produced, 2 * descs);
-	assert_int_equal(drops_of(WGX_DROP_EGRESS_CREDIT), 1);
+	assert_int_equal(drops_of(WGX_DROP_EGRESS_CREDIT), SUPERFRAME_SEGS);
 	wg0_close();
 }
 
@@ -618,26 +622,90 @@ static void test_superframe(void **state)
 	allow("0.0.0.0", 0, 1);
 	allow("::", 0, 1);
 	check_superframes(skel->progs.wgx_egress, true);
-	assert_int_equal(stats_of(1).tx_packets, 2 * (SUPERFRAME_SEGS + 1));
+	assert_int_equal(stats_of(1).tx_packets, 2 * SUPERFRAME_SEGS);
 }
 
+/* The plain program sees no partial checksum */
 static void test_superframe_plain(void **state)
 {
+	struct wgx_egress_plain *plain;
+
 	need_bpf();
-	check_superframes(skel->progs.wgx_egress_plain, false);
+	plain = wgx_egress_plain__open();
+	assert_non_null(plain);
+	assert_int_equal(bpf_map__reuse_fd(plain->maps.config, bpf_map__fd(skel->maps.config)), 0);
+	assert_int_equal(bpf_map__reuse_fd(plain->maps.credit, bpf_map__fd(skel->maps.credit)), 0);
+	assert_int_equal(wgx_egress_plain__load(plain), 0);
+	check_superframes(plain->progs.wgx_egress, false);
+	wgx_egress_plain__destroy(plain);
 }
 
-/* have_kern_ctx = false loads, and sees no partial checksum */
-static void test_no_kern_ctx(void **state)
+/* Dropped, a superframe counts as the packets that it stands for; the peer's count has them, where it has one */
+static void test_superframe_drops(void **state)
 {
+	static const struct {
+		struct packet_spec spec;
+		__u16 size;
+		__u32 packets;
+	} frames[] = {
+		{{.dst = "10.0.0.1", .payload = 3000}, 1000, 3},
+		{{.dst = "10.0.0.1", .payload = 3001}, 1000, 4},
+		{{.dst = "10.0.0.1", .payload = 3000, .options = 5}, 1000, 3},
+		{{.dst = "10.0.0.1", .payload = 2999, .proto = IPPROTO_TCP}, 100, 30},
+		{{.dst = "fd00::1", .payload = 3000}, 1000, 3},
+		{{.dst = "fd00::1", .payload = 3200, .proto = IPPROTO_TCP}, 50, 64},
+		{{.dst = "10.0.0.1", .payload = 100}, 1000, 1},
+	};
+	__u64 credit, peer = 0;
+
 	need_bpf();
-	wgx_egress__destroy(skel);
-	skel = wgx_egress__open();
-	assert_non_null(skel);
-	skel->rodata->have_kern_ctx = false;
-	assert_int_equal(wgx_egress__load(skel), 0);
+	stats_add(1);
+	allow("10.0.0.1", 32, 1);
+	allow("fd00::1", 128, 1);
+	allow("fd00::2", 128, 2); /* a peer without an entry is no error */
 	configure(0, 0);
-	check_superframes(skel->progs.wgx_egress, false);
+	configure(1, 1);
+	credit_set(WGX_CREDIT_TOTAL, 1, 0);
+	credit = drops_of(WGX_DROP_EGRESS_CREDIT);
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		packet_build(&pkt, &frames[i].spec);
+		credit += frames[i].packets;
+		peer += frames[i].packets;
+		assert_dropped(run(frames[i].size, 0), WGX_DROP_EGRESS_CREDIT, credit);
+		assert_int_equal(stats_of(1).egress_credit, peer);
+	}
+	/* what the kernel has counted counts */
+	assert_dropped(run(1000, 7), WGX_DROP_EGRESS_CREDIT, credit + 7);
+	assert_int_equal(stats_of(1).egress_credit, peer + 7);
+	packet_build(&pkt, &(struct packet_spec){.dst = "fd00::2", .payload = 3000});
+	assert_dropped(run(1000, 3), WGX_DROP_EGRESS_CREDIT, credit + 10);
+	assert_int_equal(stats_of(1).egress_credit, peer + 7);
+	assert_int_equal(stats_of(1).egress_loop, 0);
+	packet_build(&pkt, &(struct packet_spec){.dst = "224.0.0.1", .payload = 3000});
+	assert_dropped(run(1000, 3), WGX_DROP_EGRESS_NO_PEER, 3);
+}
+
+/* bpftool prints the name of a key that is an enum */
+static void test_drop_names(void **state)
+{
+	const struct bpf_map *map;
+	const struct btf_type *key;
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	struct btf *btf;
+
+	need_bpf();
+	map = skel->maps.drops;
+	assert_int_equal(bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &len), 0);
+	btf = btf__load_from_kernel_by_id(info.btf_id);
+	assert_non_null(btf);
+	key = btf__type_by_id(btf, info.btf_key_type_id);
+	assert_true(btf_is_enum(key));
+	assert_int_equal(btf_vlen(key), WGX_DROP_COUNT + 1);
+	assert_string_equal(btf__name_by_offset(btf,
+						btf_enum(key)[WGX_DROP_EGRESS_CREDIT].name_off),
+			    "WGX_DROP_EGRESS_CREDIT");
+	btf__free(btf);
 }
 
 static void test_speed(void **state)
@@ -669,7 +737,9 @@ int main(void)
 		TEST(test_superframe),
 		TEST(test_superframe_credit),
 		TEST(test_superframe_plain),
-		TEST(test_no_kern_ctx),
+		TEST(test_superframe_drops),
+		TEST(test_drop_names),
+		TEST(test_counting_at_once),
 		TEST(test_speed),
 	};
 

@@ -3,56 +3,11 @@
  * wgx_ingress: what is ours, what is dropped, what goes to a worker; the same for tc and XDP; and
  * the whole way of a superframe from the underlay to an AF_XDP socket.
  */
+#include "ingress_env.h"
 #include "xsk_rx.h"
-#include "wgx_ingress.skel.h"
+#include "device/floors.h"
+#include "unit/line_test.h"
 #include "wgx_steer.skel.h"
-
-#define PORT 51820
-#define KNOWN 0x80000001U
-#define UNKNOWN 0x80000002U
-#define LOCAL4 "192.0.2.1"
-#define LOCAL6 "2001:db8::1"
-
-/* judge() in bpf/ingress.h */
-enum verdict {
-	NOT_OURS,
-	PASS,
-	STEER,
-	MALFORMED,
-	UNKNOWN_RECEIVER,
-};
-
-static struct wgx_ingress *skel;
-static struct packet pkt;
-static int xsk = -1;
-
-static void configure(__u32 collector, __u32 flags)
-{
-	struct wgx_bpf_config cfg = {.collector = collector, .flags = flags};
-	__u32 zero = 0;
-
-	map_put(skel->maps.config, &zero, &cfg);
-}
-
-static void add_local(const char *text)
-{
-	struct wgx_addr a = {.addr = {[10] = 0xff, [11] = 0xff}};
-	__u8 one = 1;
-
-	if (inet_pton(AF_INET, text, a.addr + 12) != 1)
-		assert_int_equal(inet_pton(AF_INET6, text, a.addr), 1);
-	map_put(skel->maps.locals, &a, &one);
-}
-
-static void set_xsk(bool on)
-{
-	__u32 queue = 0;
-
-	if (on)
-		map_put(skel->maps.xsks, &queue, &xsk);
-	else
-		bpf_map_delete_elem(bpf_map__fd(skel->maps.xsks), &queue);
-}
 
 /*
  * The whole way, with real packets:
@@ -71,6 +26,7 @@ static struct world {
 	int queue_link, link, tx;
 	struct wgx_steer *steer;
 	struct xsk_rx rx;
+	__u32 device; /* ifindex of eth0 */
 } world;
 
 /* Also when a test failed in the middle of it */
@@ -120,6 +76,7 @@ static void world_open(bool redirect_peer)
 	veth_new("u0", "eth0", world.host, 1500);
 	netns_enter(world.host);
 	veth_new("col", "colp", world.private, 65535);
+	world.device = if_nametoindex("eth0");
 	configure(if_nametoindex("col"), redirect_peer ? WGX_CONFIG_REDIRECT_PEER : 0);
 	world.link = tcx_attach(skel->progs.wgx_ingress_tc, "eth0", ATTACH_TCX_INGRESS);
 	if (world.link < 0)
@@ -141,42 +98,10 @@ static void world_open(bool redirect_peer)
 	world.tx = packet_socket("u0");
 }
 
-static int setup(void **state)
-{
-	struct wgx_receiver receiver = {.peer = 1, .iface = 1};
-	__u32 port = PORT, iface = 1, index = KNOWN;
-
-	libbpf_set_print(quiet);
-	if (!bpf_permitted())
-		return 0;
-	skel = wgx_ingress__open_and_load();
-	assert_non_null(skel);
-	map_put(skel->maps.ports, &port, &iface);
-	map_put(skel->maps.receivers, &index, &receiver);
-	add_local(LOCAL4);
-	add_local(LOCAL6);
-	configure(1, 0);
-	xsk = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	assert_true(xsk >= 0);
-	set_xsk(true);
-	return 0;
-}
-
-static int teardown(void **state)
+static int world_teardown(void **state)
 {
 	world_close();
-	wgx_ingress__destroy(skel);
-	skel = NULL;
-	if (xsk >= 0)
-		close(xsk);
-	xsk = -1;
-	return 0;
-}
-
-static void need_bpf(void)
-{
-	if (!skel)
-		skip();
+	return teardown(state);
 }
 
 static void test_abi(void **state)
@@ -184,6 +109,9 @@ static void test_abi(void **state)
 	static const struct map_abi abi[] = {
 		{"receivers", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 1048576, 4,
 		 sizeof(struct wgx_receiver), NULL, "wgx_receiver"},
+		{"floors", BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, WGX_FLOORS, 4, 8, NULL, NULL},
+		{"mac1_keys", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, 4,
+		 sizeof(struct wgx_mac1_key), NULL, "wgx_mac1_key"},
 		{"ports", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 1024, 4, 4, NULL, NULL},
 		{"locals", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 65536, sizeof(struct wgx_addr), 1,
 		 "wgx_addr", NULL},
@@ -196,78 +124,6 @@ static void test_abi(void **state)
 	need_bpf();
 	check_maps(skel->obj, abi, sizeof(abi) / sizeof(abi[0]));
 }
-
-struct counts {
-	__u64 steered, bytes, passed, malformed, unknown;
-};
-
-static struct counts counts_now(void)
-{
-	return (struct counts){
-		.steered = percpu_sum(skel->maps.counters, WGX_CTR_INGRESS_STEERED),
-		.bytes = percpu_sum(skel->maps.counters, WGX_CTR_INGRESS_BYTES),
-		.passed = percpu_sum(skel->maps.counters, WGX_CTR_INGRESS_PASSED),
-		.malformed = percpu_sum(skel->maps.drops, WGX_DROP_INGRESS_MALFORMED),
-		.unknown = percpu_sum(skel->maps.drops, WGX_DROP_INGRESS_UNKNOWN_RECEIVER),
-	};
-}
-
-/* Exactly one counter moves, and only for what is ours */
-static void assert_counted(const struct counts *before, enum verdict want)
-{
-	struct counts now = counts_now();
-
-	assert_int_equal(now.steered - before->steered, want == STEER);
-	assert_int_equal(now.bytes - before->bytes, want == STEER ? pkt.len : 0);
-	assert_int_equal(now.passed - before->passed, want == PASS);
-	assert_int_equal(now.malformed - before->malformed, want == MALFORMED);
-	assert_int_equal(now.unknown - before->unknown, want == UNKNOWN_RECEIVER);
-}
-
-static void check_tc(enum verdict want, __u16 gso_size)
-{
-	static const int actions[] = {TC_ACT_UNSPEC, TC_ACT_UNSPEC, TC_ACT_REDIRECT, TC_ACT_SHOT,
-				      TC_ACT_SHOT};
-	struct wgx_stamp stamp = {
-		.magic = WGX_STAMP_MAGIC, .flags = WGX_STAMP_INGRESS, .gso_size = gso_size};
-	struct counts before = counts_now();
-	const struct run *r = run_tc(skel->progs.wgx_ingress_tc, &pkt, gso_size, 0);
-
-	assert_int_equal(r->verdict, actions[want]);
-	assert_counted(&before, want);
-	assert_int_equal(r->len, pkt.len);
-	assert_memory_equal(r->data, want == STEER ? (void *)&stamp : pkt.data, sizeof(stamp));
-	assert_memory_equal(r->data + sizeof(stamp), pkt.data + sizeof(stamp),
-			    pkt.len - sizeof(stamp));
-}
-
-static void check_xdp(const struct bpf_program *prog, enum verdict want)
-{
-	static const int actions[] = {XDP_PASS, XDP_PASS, XDP_REDIRECT, XDP_DROP, XDP_DROP};
-	struct counts before = counts_now();
-	const struct run *r = run_xdp(prog, &pkt);
-
-	assert_int_equal(r->verdict, actions[want]);
-	assert_counted(&before, want);
-	assert_int_equal(r->len, pkt.len);
-	assert_memory_equal(r->data, pkt.data, pkt.len);
-}
-
-/* All three programs are of one mind */
-static void check(enum verdict want)
-{
-	check_tc(want, 0);
-	check_xdp(skel->progs.wgx_ingress_xdp, want);
-	check_xdp(skel->progs.wgx_ingress_xdp_linear, want);
-}
-
-struct expect {
-	struct packet_spec spec;
-	enum verdict want;
-};
-
-#define DATA4 .dst = LOCAL4, .type = WGX_MSG_DATA, .receiver = KNOWN
-#define DATA6 .dst = LOCAL6, .type = WGX_MSG_DATA, .receiver = KNOWN
 
 static const struct expect whose[] = {
 	{{DATA4, .payload = 64}, STEER},
@@ -305,26 +161,43 @@ static const struct expect whose[] = {
 };
 
 static const struct expect messages[] = {
-	/* the four types; zero and other types; reserved bytes that are not zero */
-	{{.dst = LOCAL4, .type = 1, .payload = 148}, PASS},
-	{{.dst = LOCAL4, .type = 2, .receiver = KNOWN, .payload = 92}, PASS},
+	/* types and lengths; test_mac1 has the messages whose mac1 is right */
+	{{.dst = LOCAL4, .type = 1, .payload = 148}, WRONG_MAC1},
+	{{.dst = LOCAL4, .type = 2, .receiver = KNOWN, .payload = 92}, WRONG_MAC1},
 	{{.dst = LOCAL4, .type = 3, .receiver = KNOWN, .payload = 64}, PASS},
-	{{.dst = LOCAL6, .type = 1, .payload = 148}, PASS},
-	{{.dst = LOCAL6, .type = 2, .payload = 92}, PASS},
-	{{.dst = LOCAL6, .type = 3, .payload = 64}, PASS},
-	{{.dst = LOCAL4, .type = 0, .receiver = KNOWN, .payload = 64}, PASS},
-	{{.dst = LOCAL4, .type = 5, .receiver = KNOWN, .payload = 64}, PASS},
-	{{.dst = LOCAL4, .type = 0x104, .receiver = KNOWN, .payload = 64}, PASS},
-	{{.dst = LOCAL6, .type = 0x04000000, .receiver = KNOWN, .payload = 64}, PASS},
+	{{.dst = LOCAL6, .type = 1, .payload = 148}, WRONG_MAC1},
+	{{.dst = LOCAL6, .type = 2, .payload = 92}, WRONG_MAC1},
+	{{.dst = LOCAL6, .type = 3, .receiver = KNOWN, .payload = 64}, PASS},
+	{{.dst = LOCAL4, .type = 1, .payload = 147}, MALFORMED},
+	{{.dst = LOCAL6, .type = 1, .payload = 149}, MALFORMED},
+	{{.dst = LOCAL4, .type = 1, .payload = 92}, MALFORMED},
+	{{.dst = LOCAL4, .type = 1, .payload = 4}, MALFORMED},
+	{{.dst = LOCAL4, .type = 2, .payload = 91}, MALFORMED},
+	{{.dst = LOCAL6, .type = 2, .payload = 93}, MALFORMED},
+	{{.dst = LOCAL6, .type = 2, .payload = 148}, MALFORMED},
+	{{.dst = LOCAL4, .type = 3, .receiver = KNOWN, .payload = 63}, MALFORMED},
+	{{.dst = LOCAL6, .type = 3, .receiver = KNOWN, .payload = 65}, MALFORMED},
+	/* other types, and reserved bytes that are not zero */
+	{{.dst = LOCAL4, .type = 0, .receiver = KNOWN, .payload = 64}, MALFORMED},
+	{{.dst = LOCAL4, .type = 5, .receiver = KNOWN, .payload = 64}, MALFORMED},
+	{{.dst = LOCAL6, .type = 255, .receiver = KNOWN, .payload = 64}, MALFORMED},
+	{{.dst = LOCAL4, .type = 0x104, .receiver = KNOWN, .payload = 64}, MALFORMED},
+	{{.dst = LOCAL4, .type = 0x10003, .receiver = KNOWN, .payload = 64}, MALFORMED},
+	{{.dst = LOCAL4, .type = 0x80000001, .payload = 148}, MALFORMED},
+	{{.dst = LOCAL6, .type = 0x04000000, .receiver = KNOWN, .payload = 64}, MALFORMED},
 	/* receivers */
 	{{.dst = LOCAL4, .type = 4, .receiver = UNKNOWN, .payload = 64}, UNKNOWN_RECEIVER},
 	{{.dst = LOCAL6, .type = 4, .receiver = UNKNOWN, .payload = 64}, UNKNOWN_RECEIVER},
 	{{.dst = LOCAL4, .type = 4, .receiver = 0x01000080, .payload = 64}, UNKNOWN_RECEIVER},
 	{{.dst = LOCAL4, .type = 4, .receiver = 0, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL4, .type = 4, .receiver = FOREIGN, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL4, .type = 3, .receiver = UNKNOWN, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL6, .type = 3, .receiver = 0, .payload = 64}, UNKNOWN_RECEIVER},
+	{{.dst = LOCAL4, .type = 3, .receiver = FOREIGN, .payload = 64}, UNKNOWN_RECEIVER},
 	/* too short for a type; for a data message; the shortest data message, a keepalive */
-	{{.dst = LOCAL4, .payload = 0}, PASS},
-	{{DATA4, .payload = 3}, PASS},
-	{{DATA6, .payload = 3}, PASS},
+	{{.dst = LOCAL4, .payload = 0}, MALFORMED},
+	{{DATA4, .payload = 3}, MALFORMED},
+	{{DATA6, .payload = 3}, MALFORMED},
 	{{DATA4, .payload = 4}, MALFORMED},
 	{{DATA4, .payload = 8}, MALFORMED},
 	{{DATA4, .payload = 31}, MALFORMED},
@@ -342,16 +215,6 @@ static const struct expect messages[] = {
 	{{DATA4, .payload = 64, .udp_len_off = -65}, PASS},
 	{{DATA4, .payload = 64, .udp_len_off = -72}, PASS},
 };
-
-static void check_table(const struct expect *e, size_t n)
-{
-	for (size_t i = 0; i < n; i++, e++) {
-		packet_build(&pkt, &e->spec);
-		if (getenv("WGX_TEST_VERBOSE"))
-			print_message("# packet %zu\n", i);
-		check(e->want);
-	}
-}
 
 static void test_whose(void **state)
 {
@@ -420,7 +283,13 @@ static void test_gso(void **state)
 		{{.dst = LOCAL4, .type = 4, .receiver = UNKNOWN, .payload = 3000}, STEER},
 		{{.dst = LOCAL6, .type = 4, .receiver = UNKNOWN, .payload = 3000}, STEER},
 		{{.dst = LOCAL4, .type = 4, .payload = 20}, STEER}, /* the worker drops it */
+		{{DATA4, .payload = 3000, .counter = ~0ULL}, STEER},
+		{{.dst = LOCAL4, .type = 1, .payload = 148}, PASS},
 		{{.dst = LOCAL4, .type = 1, .payload = 3000}, PASS},
+		{{.dst = LOCAL4, .type = 0, .payload = 3000}, PASS},
+		{{.dst = LOCAL6, .type = 0x104, .payload = 3000}, PASS},
+		{{.dst = LOCAL4, .payload = 3}, PASS},
+		{{.dst = LOCAL4, .type = 3, .receiver = UNKNOWN, .payload = 64}, PASS},
 		{{.dst = LOCAL6, .type = 2, .payload = 3000}, PASS},
 		{{.dst = LOCAL4, .type = 3, .payload = 3000}, PASS},
 		{{DATA4, .payload = 3000, .udp_len_off = 1}, PASS},
@@ -434,6 +303,56 @@ static void test_gso(void **state)
 		check_tc(frames[i].want, 148);
 		check_tc(frames[i].want, 1452);
 	}
+}
+
+static void check_counter(__u64 counter, enum verdict want)
+{
+	packet_build(&pkt, &(struct packet_spec){DATA4, .payload = 64, .counter = counter});
+	check(want);
+	packet_build(&pkt, &(struct packet_spec){DATA6, .payload = 1452, .counter = counter});
+	check(want);
+}
+
+/* What the window is certain to refuse, and no counter more; it is told by a store to the mapped map */
+static void test_floor(void **state)
+{
+	const __u64 reject = WGX_REJECT_AFTER_MESSAGES;
+	struct wgx_floors *floors;
+	_Atomic uint64_t *floor;
+
+	need_bpf();
+	assert_int_equal(wgx_floors_open(bpf_map__fd(skel->maps.floors), &floors), 0);
+	floor = wgx_floors_at(floors, FLOOR);
+	check_counter(0, STEER);
+	check_counter(reject - 1, STEER);
+	check_counter(reject, REPLAY);
+	check_counter(~0ULL, REPLAY);
+	atomic_store(floor, 5000);
+	check_counter(0, REPLAY);
+	check_counter(4999, REPLAY);
+	check_counter(5000, STEER);
+	check_counter(5001, STEER);
+	check_counter(5000ULL << 32, STEER);
+	check_counter(reject - 1, STEER);
+	atomic_store(floor, 1ULL << 63);
+	check_counter((1ULL << 63) - 1, REPLAY);
+	check_counter(1ULL << 63, STEER);
+	atomic_store(wgx_floors_at(floors, FLOOR + 1), ~0ULL); /* another's */
+	atomic_store(floor, 0);
+	check_counter(0, STEER);
+	wgx_floors_close(floors);
+}
+
+/* Who has no slot is judged by the worker alone */
+static void test_no_floor(void **state)
+{
+	need_bpf();
+	add_receiver(KNOWN, IFACE, 0);
+	set_floor(~0ULL);
+	check_counter(0, STEER);
+	check_counter(~0ULL, REPLAY);
+	add_receiver(KNOWN, IFACE, WGX_FLOORS); /* a daemon that errs */
+	check_counter(0, STEER);
 }
 
 /* A jumbo frame in XDP fragments: the length of all of it counts, where the program can know it */
@@ -493,7 +412,11 @@ static void expect_data(__u16 gso_size, int descs)
 {
 	static struct packet got;
 	struct wgx_stamp want = {
-		.magic = WGX_STAMP_MAGIC, .flags = WGX_STAMP_INGRESS, .gso_size = gso_size};
+		.magic = WGX_STAMP_MAGIC,
+		.flags = WGX_STAMP_INGRESS,
+		.gso_size = gso_size,
+		.device = world.device,
+	};
 	int got_descs;
 
 	assert_true(xsk_rx_frame(&world.rx, &got, &got_descs));
@@ -533,9 +456,8 @@ static void check_collector(bool redirect_peer)
 	send_data(1, 32);
 	expect_data(0, 1);
 	after = counts_now();
-	assert_int_equal(after.steered - before.steered, 4);
-	assert_int_equal(after.passed - before.passed, 0);
-	assert_int_equal(after.malformed + after.unknown, before.malformed + before.unknown);
+	for (int v = 0; v < VERDICTS; v++)
+		assert_int_equal(after.of[v] - before.of[v], v == STEER ? 4 : 0);
 	assert_int_equal(percpu_sum(world.steer->maps.drops, WGX_DROP_STEER_NO_RING), 0);
 }
 
@@ -564,7 +486,8 @@ static void test_speed(void **state)
 		      run_ns(skel->progs.wgx_ingress_tc, &pkt));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, world_teardown)
+#define LINE_TEST(line, f) line_test_setup_teardown(line, f, setup, world_teardown)
 
 int main(void)
 {
@@ -572,9 +495,11 @@ int main(void)
 		TEST(test_abi),
 		TEST(test_whose),
 		TEST(test_options_in_disguise),
-		TEST(test_messages),
+		LINE_TEST("P-MSG-1 P-MSG-2 P-MSG-3", test_messages),
 		TEST(test_truncated),
 		TEST(test_gso),
+		LINE_TEST("P-DT-2", test_floor),
+		TEST(test_no_floor),
 		TEST(test_jumbo),
 		TEST(test_nobody),
 		TEST(test_collector),

@@ -10,6 +10,8 @@
 #ifndef WGX_TEST_DATAPATH_ENV_H
 #define WGX_TEST_DATAPATH_ENV_H
 
+#include "line_test.h"
+#include "receive.h"
 #include "net_env.h"
 
 #include <arpa/inet.h>
@@ -94,6 +96,16 @@ static inline uint64_t dp_seal_drop(const struct dp *d, enum wgx_drop_reason r)
 	return atomic_load(&d->b.iface.seal.drops[r]);
 }
 
+/* Of those that are counted by peer, the peer's count is the interface's: there is one peer */
+static inline void dp_expect_peer_drop(const struct dp *d, enum wgx_drop_reason reason,
+				       uint64_t want)
+{
+	if (!d->b.peer || wgx_peer_drop_slot(reason) == WGX_PEER_DROP_COUNT)
+		return;
+	dp_until(wgx_peer_drops_get(&d->b.peer->drops, reason) >= want);
+	assert_int_equal(wgx_peer_drops_get(&d->b.peer->drops, reason), want);
+}
+
 /* @want of that, and nothing else lost */
 static inline void dp_expect_open_drops(struct dp *d, enum wgx_drop_reason reason, uint64_t want)
 {
@@ -101,6 +113,7 @@ static inline void dp_expect_open_drops(struct dp *d, enum wgx_drop_reason reaso
 	for (int r = 0; r < WGX_DROP_COUNT; r++)
 		assert_int_equal(dp_open_drop(d, (enum wgx_drop_reason)r),
 				 r == (int)reason ? want : 0);
+	dp_expect_peer_drop(d, reason, want);
 }
 
 static inline void dp_expect_seal_drops(struct dp *d, enum wgx_drop_reason reason, uint64_t want)
@@ -109,6 +122,7 @@ static inline void dp_expect_seal_drops(struct dp *d, enum wgx_drop_reason reaso
 	for (int r = 0; r < WGX_DROP_COUNT; r++)
 		assert_int_equal(dp_seal_drop(d, (enum wgx_drop_reason)r),
 				 r == (int)reason ? want : 0);
+	dp_expect_peer_drop(d, reason, want);
 }
 
 #define DP_NO_DROP WGX_DROP_COUNT
@@ -131,6 +145,10 @@ static inline int dp_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwma
 	wgx_publish(h->iface.bind, b);
 	*ret = b->port;
 	return 0;
+}
+
+static inline void dp_unbind(struct wgx_device *dev)
+{
 }
 
 static inline void dp_send_handshake(struct wgx_device *dev, struct wgx_peer *peer, const void *msg,
@@ -157,6 +175,14 @@ static inline void dp_seal_command(struct wgx_device *dev, struct wgx_peer *peer
 		wgx_seal_command(h->sealer, peer, commands);
 }
 
+static inline void dp_stamp_floor(struct wgx_device *dev, uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+}
+
+static inline void dp_stamp_reserve(struct wgx_device *dev, const uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+}
+
 static inline void dp_wake(struct wgx_device *dev, struct wgx_peer *peer)
 {
 	atomic_fetch_add(&dp_host_of(dev)->wakes, 1);
@@ -167,7 +193,16 @@ static inline void dp_mirror_prefix(struct wgx_device *dev, const struct wgx_pre
 {
 }
 
-static inline void dp_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool gone)
+static inline void dp_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer,
+				  enum wgx_peer_news news)
+{
+}
+
+static inline void dp_mirror_prefixes(struct wgx_device *dev, bool all)
+{
+}
+
+static inline void dp_mirror_peers(struct wgx_device *dev)
 {
 }
 
@@ -176,16 +211,26 @@ static inline void dp_mirror_receiver(struct wgx_device *dev, uint32_t index,
 {
 }
 
+static inline void dp_mirror_identity(struct wgx_device *dev, const uint8_t *public_key)
+{
+}
+
 static const struct wgx_device_ops dp_ops = {
 	.rebind = dp_rebind,
+	.unbind = dp_unbind,
 	.send_handshake = dp_send_handshake,
 	.send_reply = dp_send_reply,
 	.seal_command = dp_seal_command,
+	.stamp_floor = dp_stamp_floor,
+	.stamp_reserve = dp_stamp_reserve,
 	.wake = dp_wake,
 	.free_staged = wgx_staged_free,
 	.mirror_prefix = dp_mirror_prefix,
 	.mirror_peer = dp_mirror_peer,
+	.mirror_prefixes = dp_mirror_prefixes,
+	.mirror_peers = dp_mirror_peers,
 	.mirror_receiver = dp_mirror_receiver,
+	.mirror_identity = dp_mirror_identity,
 };
 
 /* ---- the two ends ---- */
@@ -211,10 +256,10 @@ static inline void dp_host_make(struct dp_host *h, uint32_t id, uint16_t port)
 	h->address = dp_endpoint("127.0.0.1", port);
 	atomic_store(&dev->mtu, DP_MTU);
 	randombytes_buf(h->key, sizeof(h->key));
-	pthread_mutex_lock(&dev->lock);
+	wgx_device_lock(dev);
 	wgx_device_set_private_key(dev, h->key);
 	assert_int_equal(wgx_device_set_listen_port(dev, port), 0);
-	pthread_mutex_unlock(&dev->lock);
+	wgx_device_unlock(dev);
 }
 
 static inline void dp_add_prefix(struct wgx_peer *peer, int family, const char *addr, uint8_t cidr)
@@ -231,21 +276,21 @@ static inline void dp_host_meet(struct dp_host *h, struct dp_host *other, int la
 	struct wgx_device *dev = h->iface.dev;
 	char addr[32];
 
-	pthread_mutex_lock(&dev->lock);
+	wgx_device_lock(dev);
 	assert_int_equal(wgx_peer_create(dev, other->iface.dev->local->public_key, &h->peer), 0);
 	snprintf(addr, sizeof(addr), "10.0.0.%d", last);
 	dp_add_prefix(h->peer, AF_INET, addr, 32);
 	snprintf(addr, sizeof(addr), "fd0a::%d", last);
 	dp_add_prefix(h->peer, AF_INET6, addr, 128);
 	wgx_peer_set_endpoint(h->peer, &other->address);
-	pthread_mutex_unlock(&dev->lock);
+	wgx_device_unlock(dev);
 }
 
 static inline void dp_host_up(struct dp_host *h)
 {
-	pthread_mutex_lock(&h->iface.dev->lock);
+	wgx_device_lock(h->iface.dev);
 	assert_int_equal(wgx_device_up(h->iface.dev), 0);
-	pthread_mutex_unlock(&h->iface.dev->lock);
+	wgx_device_unlock(h->iface.dev);
 }
 
 static inline void dp_host_free(struct dp_host *h)
@@ -261,9 +306,9 @@ static inline void dp_run_session(struct dp_host *h)
 {
 	struct wgx_now now = wgx_now();
 
-	pthread_mutex_lock(&h->iface.dev->lock);
+	wgx_device_lock(h->iface.dev);
 	wgx_session_run(&h->peer->session, &now);
-	pthread_mutex_unlock(&h->iface.dev->lock);
+	wgx_device_unlock(h->iface.dev);
 }
 
 /* The last handshake message that @from sent, to @to */
@@ -276,12 +321,13 @@ static inline void dp_carry(struct dp_host *from, struct dp_host *to)
 
 	assert_true(from->msg_len > 0);
 	e.src4 = to->address.addr.v4.sin_addr;
+	e.src_if = if_nametoindex("lo");
 	wgx_endpoint_from(&e, &f);
-	pthread_mutex_lock(&to->iface.dev->lock);
-	assert_int_equal(wgx_receive_handshake(to->iface.dev->local, from->msg, from->msg_len, &f,
-					       false, &now, &s),
+	wgx_device_lock(to->iface.dev);
+	assert_int_equal(receive_handshake(to->iface.dev->local, from->msg, from->msg_len, &f,
+					   false, &now, &s),
 			 WGX_HS_OK);
-	pthread_mutex_unlock(&to->iface.dev->lock);
+	wgx_device_unlock(to->iface.dev);
 	assert_ptr_equal(s, &to->peer->session);
 	from->msg_len = 0;
 }
@@ -381,7 +427,7 @@ static inline int dp_setup(void **state)
 	d->b.iface.coalescer = calloc(1, sizeof(*d->b.iface.coalescer));
 	wgx_coalesce_init(d->b.iface.coalescer, d->link.mac, true);
 	wgx_icmp_limit_init(&d->b.iface.icmp_limit, 1000, 50, wgx_now().boot);
-	memcpy(d->b.iface.mac, d->link.mac, sizeof(d->b.iface.mac));
+	wgx_iface_set_mac(&d->b.iface, d->link.mac);
 	/* without XDP nothing is credited */
 	d->b.iface.credit.map = calloc(WGX_CREDIT_BUCKETS + 1, sizeof(struct wgx_credit));
 	d->hs_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -436,10 +482,10 @@ static inline void dp_end(struct dp *d)
 
 	if (d->running)
 		dp_set_ports(d, false);
-	pthread_mutex_lock(&i->dev->lock);
+	wgx_device_lock(i->dev);
 	cds_list_for_each_entry_safe(peer, next, &i->dev->peers, all)
 		wgx_peer_remove(peer);
-	pthread_mutex_unlock(&i->dev->lock);
+	wgx_device_unlock(i->dev);
 	wgx_rcu_synchronize();
 	if (d->running) {
 		wgx_worker_stop(&d->opener);
@@ -581,6 +627,7 @@ static inline void dp_sync(struct dp *d)
 }
 
 #define dp_test(fn) cmocka_unit_test_setup_teardown(fn, dp_setup, dp_teardown)
+#define dp_line_test(line, fn) line_test_setup_teardown(line, fn, dp_setup, dp_teardown)
 
 static inline int dp_group_setup(void **state)
 {

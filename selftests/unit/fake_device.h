@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ struct fake_prefix {
 struct fake {
 	struct wgx_device *dev;
 	/* sockets */
-	int rebinds, rebind_err;
+	int rebinds, rebind_err, unbinds;
 	uint16_t port;
 	uint32_t fwmark;
 	/* workers */
@@ -44,6 +45,7 @@ struct fake {
 	uint8_t handshake[FAKE_MSG_MAX], reply[FAKE_MSG_MAX];
 	size_t handshake_len, reply_len;
 	struct wgx_endpoint reply_to;
+	uint8_t stamp[WGX_TIMESTAMP_LEN]; /* the latest that was reserved */
 	/* mirrors */
 	struct fake_prefix **prefixes;
 	struct fake_prefix *spare; /* the fake must not be what fails in a test without memory */
@@ -52,6 +54,9 @@ struct fake {
 	unsigned int n_peers, peer_changes;
 	uint32_t receivers[FAKE_RECEIVERS];
 	unsigned int n_receivers;
+	uint8_t public_key[WGX_KEY_LEN]; /* whose mac1 is right */
+	bool has_public_key;
+	unsigned int identity_changes;
 };
 
 static _Atomic unsigned int fake_staged_freed;
@@ -76,14 +81,34 @@ static inline int fake_rebind(struct wgx_device *dev, uint16_t port, uint32_t fw
 	return 0;
 }
 
+static inline void fake_unbind(struct wgx_device *dev)
+{
+	struct fake *f = fake_of(dev);
+
+	f->unbinds++;
+	f->port = 0;
+}
+
+static inline bool fake_receiver_is_mirrored(const struct fake *f, uint32_t index)
+{
+	for (unsigned int i = 0; i < f->n_receivers; i++)
+		if (f->receivers[i] == index)
+			return true;
+	return false;
+}
+
+/* BPF drops a cookie reply for an index that it does not know: it is to be told before anybody else. */
 static inline void fake_send_handshake(struct wgx_device *dev, struct wgx_peer *peer,
 				       const void *msg, size_t len)
 {
 	struct fake *f = fake_of(dev);
+	__le32 sender; /* stands there in an initiation and in a response */
 
 	assert_true(dev->up && !peer->dead && len <= FAKE_MSG_MAX);
 	f->handshakes++;
 	memcpy(f->handshake, msg, len);
+	memcpy(&sender, (const uint8_t *)msg + sizeof(__le32), sizeof(sender));
+	assert_true(fake_receiver_is_mirrored(f, le32toh(sender)));
 	f->handshake_len = len;
 }
 
@@ -107,6 +132,17 @@ static inline void fake_seal_command(struct wgx_device *dev, struct wgx_peer *pe
 	f->flushes += !!(commands & WGX_SEAL_FLUSH);
 	f->keepalives += !!(commands & WGX_SEAL_KEEPALIVE);
 	f->drops += !!(commands & WGX_SEAL_DROP);
+}
+
+static inline void fake_stamp_floor(struct wgx_device *dev, uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	wgx_stamp_raise(stamp, fake_of(dev)->stamp);
+}
+
+static inline void fake_stamp_reserve(struct wgx_device *dev,
+				      const uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	wgx_stamp_raise(fake_of(dev)->stamp, stamp);
 }
 
 static inline void fake_wake(struct wgx_device *dev, struct wgx_peer *peer)
@@ -172,21 +208,24 @@ static inline void fake_mirror_prefix(struct wgx_device *dev, const struct wgx_p
 	old->peer = peer;
 }
 
-static inline void fake_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, bool gone)
+static inline void fake_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer,
+				    enum wgx_peer_news news)
 {
 	struct fake *f = fake_of(dev);
 
 	assert_true(peer->id < FAKE_IDS);
 	f->peer_changes++;
-	if (gone) {
-		assert_ptr_equal(f->peers[peer->id], peer);
-		f->peers[peer->id] = NULL;
-		f->n_peers--;
-		return;
-	}
-	assert_true(!f->peers[peer->id] || f->peers[peer->id] == peer);
-	f->n_peers += !f->peers[peer->id];
-	f->peers[peer->id] = peer;
+	assert_ptr_equal(f->peers[peer->id], news == WGX_PEER_NEW ? NULL : peer);
+	f->peers[peer->id] = news == WGX_PEER_GONE ? NULL : peer;
+	f->n_peers += (news == WGX_PEER_NEW) - (news == WGX_PEER_GONE);
+}
+
+static inline void fake_mirror_prefixes(struct wgx_device *dev, bool all)
+{
+}
+
+static inline void fake_mirror_peers(struct wgx_device *dev)
+{
 }
 
 static inline void fake_mirror_receiver(struct wgx_device *dev, uint32_t index,
@@ -206,16 +245,36 @@ static inline void fake_mirror_receiver(struct wgx_device *dev, uint32_t index,
 	}
 }
 
+/* BPF drops what has another's mac1: what is right with the new key must not meet the old one there. */
+static inline void fake_mirror_identity(struct wgx_device *dev, const uint8_t *public_key)
+{
+	struct fake *f = fake_of(dev);
+
+	assert_int_equal(f->has_public_key, dev->local->has_identity);
+	assert_memory_equal(f->public_key, dev->local->public_key, WGX_KEY_LEN);
+	f->identity_changes++;
+	f->has_public_key = public_key;
+	memset(f->public_key, 0, sizeof(f->public_key));
+	if (public_key)
+		memcpy(f->public_key, public_key, sizeof(f->public_key));
+}
+
 static const struct wgx_device_ops fake_ops = {
 	.rebind = fake_rebind,
+	.unbind = fake_unbind,
 	.send_handshake = fake_send_handshake,
 	.send_reply = fake_send_reply,
 	.seal_command = fake_seal_command,
+	.stamp_floor = fake_stamp_floor,
+	.stamp_reserve = fake_stamp_reserve,
 	.wake = fake_wake,
 	.free_staged = fake_free_staged,
 	.mirror_prefix = fake_mirror_prefix,
 	.mirror_peer = fake_mirror_peer,
+	.mirror_prefixes = fake_mirror_prefixes,
+	.mirror_peers = fake_mirror_peers,
 	.mirror_receiver = fake_mirror_receiver,
+	.mirror_identity = fake_mirror_identity,
 };
 
 static inline struct fake *fake_create(const char *name)
@@ -273,7 +332,7 @@ static inline void fake_check(struct fake *f)
 
 	cds_list_for_each_entry(peer, &f->dev->peers, all) {
 		c.peer = peer;
-		wgx_allowedips_each(&peer->allowed, fake_check_prefix, &c);
+		wgx_allowedips_each(&f->dev->allowed, &peer->allowed, fake_check_prefix, &c);
 		assert_ptr_equal(f->peers[peer->id], peer);
 		n++;
 	}

@@ -4,9 +4,10 @@
  *
  *	hosts[0] ── loss, delay, duplication, reordering ── hosts[1]
  *
- * Each host plays the daemon (indices, keypairs, staged packets, wake-ups) and its workers. Whatever
- * must hold at all times is asserted here: no nonce twice under one key, no key past its life, keypairs
- * and indices freed once.
+ * Each host plays the daemon (indices, keypairs, staged packets, wake-ups) and its workers, by a clock of
+ * its own. Whatever must hold at all times is asserted here and in sim_ledger.h: no nonce twice under one
+ * key, no key past its life, nothing accepted twice, initiations apart, keypairs and indices freed once,
+ * and each slot in a state that it may have.
  */
 #ifndef WGX_SELFTESTS_SIM_H
 #define WGX_SELFTESTS_SIM_H
@@ -21,15 +22,17 @@
 #include <endian.h>
 #include <errno.h>
 #include "proto/data.h"
+#include "receive.h"
 #include "proto/session.h"
+#include "sim_ledger.h"
 
 #define SIM_MS UINT64_C(1000000)
 #define SIM_S WGX_SECOND
 #define SIM_START (1000 * SIM_S) /* boot time at which a simulation begins */
 #define SIM_EPOCH (UINT64_C(1700000000) * SIM_S) /* Unix time at boot time 0 */
 #define SIM_INDICES 16
-#define SIM_KEYS 8192
 #define SIM_TIMES 256
+#define SIM_RUNS_A_MINUTE 200
 #define SIM_STAGED_MAX 128
 #define SIM_PAYLOAD 16
 #define SIM_MSG_MAX 160
@@ -41,6 +44,7 @@ struct sim_index {
 	uint32_t index;
 	struct wgx_session *session;
 	struct wgx_keypair *kp;
+	uint64_t bound; /* when it came to have @kp, by the host's clock */
 };
 
 /* every message a host sent: [type] */
@@ -57,6 +61,7 @@ struct sim_host {
 	struct wgx_local *local;
 	struct wgx_session *session;
 	struct wgx_from address; /* as the other one sees it */
+	int ppm; /* how much faster than the simulation its clock runs */
 	struct sim_index indices[SIM_INDICES];
 	struct wgx_keypair *keypairs[SIM_INDICES];
 	unsigned int indices_live, indices_most, keypairs_live;
@@ -65,11 +70,16 @@ struct sim_host {
 	bool under_load;
 	bool deaf; /* nothing reaches it */
 	unsigned int staged;
-	uint64_t deadline; /* of wgx_session_run() */
+	uint8_t reserved[WGX_TIMESTAMP_LEN]; /* the latest stamp: outlives the session */
+	uint64_t deadline; /* of wgx_session_run(), by its own clock */
 	bool woken;
 	uint64_t woken_at;
 	struct sim_sent sent[5]; /* by message type */
+	uint64_t quiet_until; /* no initiation before (P-TM-1), by its own clock */
 	unsigned int keepalives_sent, keepalives_received, data_sent, data_received;
+	unsigned int runs_a_minute; /* the most that there were */
+	uint64_t minute; /* the one that is being counted, and */
+	unsigned int runs_in_minute; /* how many there were in it */
 	unsigned int wakes, runs, drops, dropped, endpoints_set, sources_cleared, flushes;
 	unsigned int results[4]; /* by enum wgx_handshake_result */
 	int open_error; /* of the last data message refused */
@@ -82,14 +92,6 @@ struct sim_packet {
 	uint8_t data[SIM_MSG_MAX];
 };
 
-/* one direction of one session */
-struct sim_key {
-	uint8_t key[WGX_KEY_LEN];
-	unsigned int owner;
-	uint64_t next; /* nonce */
-	uint64_t born;
-};
-
 struct sim {
 	uint64_t boot;
 	uint64_t epoch; /* real time at boot 0 */
@@ -100,8 +102,7 @@ struct sim {
 	unsigned int loss, duplicate; /* in 1000 */
 	uint64_t delay_min, delay_max;
 	uint64_t wake_delay_max;
-	struct sim_key *keys;
-	size_t n_keys;
+	struct ledger ledger;
 };
 
 static inline uint64_t sim_random(struct sim *sim)
@@ -122,6 +123,28 @@ static inline uint64_t sim_below(struct sim *sim, uint64_t below)
 static inline struct wgx_now sim_now(const struct sim *sim)
 {
 	return (struct wgx_now){.boot = sim->boot, .real = sim->epoch + sim->boot};
+}
+
+/* ---- a host's own clock ---- */
+
+static inline uint64_t sim_boot(const struct sim_host *h)
+{
+	const int64_t passed = h->sim->boot - SIM_START;
+
+	return h->sim->boot + passed * h->ppm / 1000000;
+}
+
+/* The time of the simulation at which @h's clock will show @boot, or a little more. */
+static inline uint64_t sim_time_of(const struct sim_host *h, uint64_t boot)
+{
+	if (!h->ppm || boot == WGX_NEVER || boot < SIM_START)
+		return boot;
+	return SIM_START + (unsigned __int128)(boot - SIM_START) * 1000000 / (1000000 + h->ppm) + 2;
+}
+
+static inline struct wgx_now sim_host_now(const struct sim_host *h)
+{
+	return (struct wgx_now){.boot = sim_boot(h), .real = h->sim->epoch + sim_boot(h)};
 }
 
 /* ---- the network ---- */
@@ -149,6 +172,10 @@ static inline void sim_transmit(struct sim_host *h, const void *msg, size_t len)
 	struct sim_sent *sent = &h->sent[*(const uint8_t *)msg];
 
 	assert_in_range(*(const uint8_t *)msg, WGX_MSG_INITIATION, WGX_MSG_DATA);
+	if (sent == &h->sent[WGX_MSG_INITIATION])
+		assert_true(sim_boot(h) >= h->quiet_until);
+	if (sent <= &h->sent[WGX_MSG_RESPONSE]) /* nor soon after we responded, as the driver */
+		h->quiet_until = sim_boot(h) + 5 * SIM_S;
 	if (sent->count < SIM_TIMES)
 		sent->at[sent->count] = sim->boot;
 	sent->count++;
@@ -161,43 +188,12 @@ static inline void sim_transmit(struct sim_host *h, const void *msg, size_t len)
 		sim_enqueue(sim, !h->id, msg, len);
 }
 
-/* ---- keys: P-DT-6, P-TM-3 ---- */
-
-static inline struct sim_key *sim_key_find(struct sim *sim, const uint8_t key[WGX_KEY_LEN])
+static inline uint64_t sim_nonce(const uint8_t *msg)
 {
-	for (size_t i = sim->n_keys; i-- > 0;) {
-		if (!memcmp(sim->keys[i].key, key, WGX_KEY_LEN))
-			return &sim->keys[i];
-	}
-	return NULL;
-}
-
-static inline void sim_key_born(struct sim_host *h, const uint8_t key[WGX_KEY_LEN])
-{
-	struct sim *sim = h->sim;
-	struct sim_key *k = &sim->keys[sim->n_keys];
-
-	assert_null(sim_key_find(sim, key)); /* a fresh key each time */
-	assert_true(sim->n_keys < SIM_KEYS);
-	memcpy(k->key, key, WGX_KEY_LEN);
-	k->owner = h->id;
-	k->next = 0;
-	k->born = sim->boot;
-	sim->n_keys++;
-}
-
-static inline void sim_key_used(struct sim_host *h, const uint8_t key[WGX_KEY_LEN],
-				const uint8_t *msg)
-{
-	struct sim_key *k = sim_key_find(h->sim, key);
 	uint64_t nonce;
 
-	assert_non_null(k);
-	assert_int_equal(k->owner, h->id);
 	memcpy(&nonce, msg + offsetof(struct wgx_msg_data, counter), sizeof(nonce));
-	assert_true(le64toh(nonce) >= k->next);
-	k->next = le64toh(nonce) + 1;
-	assert_true(h->sim->boot - k->born < WGX_REJECT_AFTER_TIME);
+	return le64toh(nonce);
 }
 
 /* ---- the workers ---- */
@@ -205,13 +201,14 @@ static inline void sim_key_used(struct sim_host *h, const uint8_t key[WGX_KEY_LE
 static inline bool sim_seal(struct sim_host *h, const void *plain, size_t len)
 {
 	uint8_t msg[SIM_PAYLOAD + WGX_DATA_OVERHEAD];
-	struct wgx_keypair *kp = wgx_session_sending_key(h->session, h->sim->boot);
+	const uint64_t boot = sim_boot(h);
+	struct wgx_keypair *kp = wgx_session_sending_key(h->session, boot);
 
-	if (!kp || wgx_data_seal(kp, plain, len, h->sim->boot, msg))
+	if (!kp || wgx_data_seal(kp, plain, len, boot, msg))
 		return false;
-	sim_key_used(h, kp->send_key, msg);
+	ledger_seal(&h->sim->ledger, h->id, kp->send_key, sim_nonce(msg), boot);
 	sim_transmit(h, msg, len + WGX_DATA_OVERHEAD);
-	wgx_session_note_sent(h->session, kp, h->sim->boot, len != 0);
+	wgx_session_note_sent(h->session, kp, boot, len != 0);
 	if (len)
 		h->data_sent++;
 	else
@@ -228,7 +225,7 @@ static inline void sim_send(struct sim_host *h)
 		return;
 	if (h->staged < SIM_STAGED_MAX)
 		h->staged++;
-	wgx_session_want_handshake(h->session, h->sim->boot);
+	wgx_session_want_handshake(h->session, sim_boot(h));
 }
 
 static inline struct sim_index *sim_index_find(struct sim_host *h, uint32_t index)
@@ -242,6 +239,7 @@ static inline struct sim_index *sim_index_find(struct sim_host *h, uint32_t inde
 
 static inline void sim_receive_data(struct sim_host *h, const uint8_t *msg, size_t len)
 {
+	const uint64_t boot = sim_boot(h);
 	uint8_t plain[SIM_MSG_MAX];
 	struct sim_index *ix;
 	uint32_t index;
@@ -250,29 +248,29 @@ static inline void sim_receive_data(struct sim_host *h, const uint8_t *msg, size
 	ix = sim_index_find(h, le32toh(index));
 	if (!ix || !ix->kp)
 		return;
-	h->open_error = wgx_data_open(ix->kp, msg, len, h->sim->boot, plain);
+	h->open_error = wgx_data_open(ix->kp, msg, len, boot, plain);
 	if (h->open_error)
 		return;
-	assert_true(h->sim->boot - ix->kp->created < WGX_REJECT_AFTER_TIME);
+	ledger_open(&h->sim->ledger, h->id, ix->kp->recv_key, sim_nonce(msg), ix->bound, boot);
 	if (len > WGX_DATA_OVERHEAD)
 		h->data_received++;
 	else
 		h->keepalives_received++;
 	h->knows_endpoint = true; /* P-DT-1 */
-	wgx_session_note_received(h->session, ix->kp, h->sim->boot, len > WGX_DATA_OVERHEAD);
+	wgx_session_note_received(h->session, ix->kp, boot, len > WGX_DATA_OVERHEAD);
 }
 
 static inline enum wgx_handshake_result sim_receive(struct sim_host *h, const void *msg, size_t len)
 {
-	const struct wgx_now now = sim_now(h->sim);
+	const struct wgx_now now = sim_host_now(h);
 	enum wgx_handshake_result r;
 
 	if (*(const uint8_t *)msg == WGX_MSG_DATA) {
 		sim_receive_data(h, msg, len);
 		return WGX_HS_OK;
 	}
-	r = wgx_receive_handshake(h->local, msg, len, &h->sim->hosts[!h->id].address, h->under_load,
-				  &now, NULL);
+	r = receive_handshake(h->local, msg, len, &h->sim->hosts[!h->id].address, h->under_load,
+			      &now, NULL);
 	h->results[r]++;
 	return r;
 }
@@ -311,7 +309,7 @@ static inline int sim_index_new(void *ctx, struct wgx_session *s, uint32_t *ret_
 	for (size_t i = 0; i < SIM_INDICES; i++) {
 		if (h->indices[i].used)
 			continue;
-		h->indices[i] = (struct sim_index){true, *ret_index, s, NULL};
+		h->indices[i] = (struct sim_index){true, *ret_index, s, NULL, 0};
 		if (++h->indices_live > h->indices_most)
 			h->indices_most = h->indices_live;
 		return 0;
@@ -329,7 +327,8 @@ static inline void sim_index_bind(void *ctx, uint32_t index, struct wgx_keypair 
 	assert_null(ix->kp);
 	assert_int_equal(kp->local_index, index);
 	ix->kp = kp;
-	sim_key_born(h, kp->send_key);
+	ix->bound = sim_boot(h);
+	ledger_born(&h->sim->ledger, h->id, kp->send_key, ix->bound);
 }
 
 static inline void sim_index_free(void *ctx, uint32_t index)
@@ -440,6 +439,20 @@ static inline void sim_clear_source(void *ctx, struct wgx_session *s)
 	h->sources_cleared++;
 }
 
+static inline void sim_stamp_floor(void *ctx, uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	struct sim_host *h = ctx;
+
+	wgx_stamp_raise(stamp, h->reserved);
+}
+
+static inline void sim_stamp_reserve(void *ctx, const uint8_t stamp[WGX_TIMESTAMP_LEN])
+{
+	struct sim_host *h = ctx;
+
+	wgx_stamp_raise(h->reserved, stamp);
+}
+
 static inline void sim_wake(void *ctx, struct wgx_session *s)
 {
 	struct sim_host *h = ctx;
@@ -475,9 +488,17 @@ static const struct wgx_upcalls sim_upcalls = {
 	.drop_staged = sim_drop_staged,
 	.set_endpoint = sim_set_endpoint,
 	.clear_source = sim_clear_source,
+	.stamp_floor = sim_stamp_floor,
+	.stamp_reserve = sim_stamp_reserve,
 	.wake = sim_wake,
 	.random = sim_random_bytes,
 };
+
+/* Link down, a new peer or another key: the next initiation need not wait. */
+static inline void sim_may_initiate(struct sim_host *h)
+{
+	h->quiet_until = 0;
+}
 
 /* ---- life ---- */
 
@@ -511,8 +532,6 @@ static inline struct sim *sim_new(uint64_t seed)
 	struct wgx_now now;
 
 	assert_non_null(sim);
-	sim->keys = calloc(SIM_KEYS, sizeof(*sim->keys));
-	assert_non_null(sim->keys);
 	sim->rng = seed;
 	sim->boot = SIM_START;
 	sim->epoch = SIM_EPOCH;
@@ -543,23 +562,97 @@ static inline void sim_free(struct sim *sim)
 		free(h->local);
 	}
 	free(sim->packets);
-	free(sim->keys);
+	ledger_free(&sim->ledger);
 	free(sim);
+}
+
+/* ---- what holds between any two events ---- */
+
+static inline unsigned int sim_check_slot(const struct sim_host *h, const struct wgx_keypair *kp)
+{
+	const struct sim_index *ix;
+
+	if (!kp)
+		return 0;
+	ix = sim_index_find((struct sim_host *)h, kp->local_index);
+	assert_non_null(ix);
+	assert_ptr_equal(ix->kp, kp);
+	assert_ptr_equal(kp->session, h->session);
+	return 1;
+}
+
+/* P-TM-6: all that a session left goes 540 s after the last one began. */
+static inline void sim_check_age(const struct sim_host *h, const struct wgx_keypair *kp)
+{
+	if (kp)
+		assert_true(sim_boot(h) <= kp->created + 540 * SIM_S + SIM_MS);
+}
+
+static inline void sim_check_host(const struct sim_host *h)
+{
+	const struct wgx_keypairs *k = &h->session->keypairs;
+	const struct wgx_keypair *current = atomic_load(&k->current), *previous = k->previous;
+	const struct wgx_handshake *hs = &h->session->handshake;
+	unsigned int slots = sim_check_slot(h, current) + sim_check_slot(h, previous) +
+			     sim_check_slot(h, k->next);
+
+	/* P-HS-5, P-HS-7 */
+	assert_int_equal(h->keypairs_live, slots);
+	assert_int_equal(h->indices_live, slots + hs->has_index);
+	if (current) {
+		assert_true(current->initiator || atomic_load(&current->confirmed));
+		assert_ptr_not_equal(current, previous);
+	}
+	if (k->next) {
+		assert_false(k->next->initiator);
+		assert_null(previous);
+		assert_ptr_not_equal(k->next, current);
+	}
+	sim_check_age(h, k->next ? k->next : current);
+	/* P-HS-10: an exchange is under way, or there is nothing of one */
+	if (hs->state == WGX_HS_CREATED_INITIATION) {
+		assert_true(hs->has_index);
+		return;
+	}
+	assert_int_equal(hs->state, WGX_HS_ZEROED);
+	assert_false(hs->has_index);
+	assert_true(wgx_is_zero(&hs->noise, sizeof(hs->noise)));
+	assert_true(wgx_is_zero(hs->ephemeral_private, WGX_KEY_LEN));
+	assert_true(wgx_is_zero(hs->remote_ephemeral, WGX_KEY_LEN));
+}
+
+/* ---- time passes ---- */
+
+/* No busy loop: timers and traffic together ask for a few runs a second at the very most. */
+static inline void sim_count_run(struct sim_host *h)
+{
+	const uint64_t minute = h->sim->boot / (60 * SIM_S);
+
+	if (h->minute != minute) {
+		h->minute = minute;
+		h->runs_in_minute = 0;
+	}
+	h->runs++;
+	if (++h->runs_in_minute > h->runs_a_minute)
+		h->runs_a_minute = h->runs_in_minute;
+	assert_true(h->runs_a_minute <= SIM_RUNS_A_MINUTE);
 }
 
 static inline void sim_run_host(struct sim_host *h)
 {
-	const struct wgx_now now = sim_now(h->sim);
+	const struct wgx_now now = sim_host_now(h);
 
 	h->woken = false;
-	h->runs++;
+	sim_count_run(h);
 	h->deadline = wgx_session_run(h->session, &now);
-	assert_true(h->deadline > h->sim->boot);
+	assert_true(h->deadline > now.boot);
 }
 
 static inline uint64_t sim_host_due(const struct sim_host *h)
 {
-	return h->woken && h->woken_at < h->deadline ? h->woken_at : h->deadline;
+	const uint64_t deadline = sim_time_of(h, h->deadline);
+
+	return h->woken && h->woken_at < deadline ? h->woken_at : deadline;
 }
 
 static inline uint64_t sim_next_event(const struct sim *sim)
@@ -607,6 +700,7 @@ static inline void sim_run_until(struct sim *sim, uint64_t until)
 		for (unsigned int id = 0; id < 2; id++) {
 			if (sim_host_due(&sim->hosts[id]) <= sim->boot)
 				sim_run_host(&sim->hosts[id]);
+			sim_check_host(&sim->hosts[id]);
 		}
 	}
 	sim->boot = until;

@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/evp.h>
+#include "line_test.h"
+#include "memory_scan.h"
 #include "path/aead.h"
+#include "proto/crypto.h"
 
 #define LEN_MAX 65519
 #define ROOM (LEN_MAX + 128)
@@ -221,12 +224,56 @@ static void test_choice(void **state)
 	wgx_aead_destroy(NULL);
 }
 
+/* P-HS-10: once the key is wiped it is nowhere, neither in the backend's memory nor on its stack. */
+static struct scan scan;
+static uint8_t stack[SCAN_STACK];
+static struct wgx_aead *forgetful;
+
+static void seal_and_open(void)
+{
+	uint8_t secret[32];
+
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = key[i] ^ 0xc3;
+	for (size_t len = 0; len <= 1424; len += 16) {
+		wgx_aead_seal(forgetful, secret, len, plain, got, len);
+		(void)!wgx_aead_open(forgetful, secret, len, got, want, len);
+	}
+	wgx_wipe(secret, sizeof(secret));
+}
+
+static void key_forgotten(struct wgx_aead *a)
+{
+	forgetful = a;
+	scan_on_stack(stack, seal_and_open);
+	assert_int_equal(scan_memory(&scan), 0);
+}
+
+static void test_key_forgotten(void **state)
+{
+	uint8_t secret[32];
+
+#ifdef WGX_SANITIZE
+	skip(); /* it has gigabytes of its own to look through */
+#endif
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = key[i] ^ 0xc3;
+	scan_for(&scan, "the key", secret);
+	assert_true(scan_memory(&scan) >= 2); /* it does find */
+	wgx_wipe(secret, sizeof(secret));
+	every_backend(key_forgotten);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_short),	    cmocka_unit_test(test_long),
-		cmocka_unit_test(test_flipped),	    cmocka_unit_test(test_key_and_counter),
-		cmocka_unit_test(test_interleaved), cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_key_and_counter),
+		cmocka_unit_test(test_interleaved),
+		cmocka_unit_test(test_choice),
+		line_test("P-HS-10", test_key_forgotten),
 	};
 
 	fill_random(key, sizeof(key));

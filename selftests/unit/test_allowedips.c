@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "line_test.h"
 #include "proto/allowedips.h"
 
 #define OWNERS 5
@@ -26,7 +27,7 @@ struct naive {
 static struct wgx_allowedips trie;
 static struct wgx_allowedips_owner owners[OWNERS];
 static struct naive list[NAIVE_MAX];
-static unsigned int n_list, retired;
+static unsigned int n_list;
 static uint64_t seed, clock_of_inserts;
 
 static uint32_t rnd(uint32_t below)
@@ -37,21 +38,33 @@ static uint32_t rnd(uint32_t below)
 	return (uint32_t)(seed >> 32) % below;
 }
 
-static void retire(struct wgx_allowedips *a, struct wgx_allowedips_node *node)
+/* No reader is anywhere. */
+static void reclaim(void)
 {
-	assert_ptr_equal(a, &trie);
-	retired++;
-	memset(node, 0xa5, 16); /* these bytes are the retirer's */
-	wgx_allowedips_node_free(node);
+	wgx_allowedips_reclaim(&trie, wgx_allowedips_take_retired(&trie));
+}
+
+static unsigned int nodes(void)
+{
+	reclaim();
+	return trie.v4.pool.used + trie.v6.pool.used;
+}
+
+static void remove_owner(struct wgx_allowedips_owner *o)
+{
+	struct wgx_prefix p;
+
+	while (wgx_allowedips_remove_first(&trie, o, &p))
+		;
+	reclaim();
 }
 
 static int setup(void **state)
 {
-	wgx_allowedips_init(&trie, retire);
+	wgx_allowedips_init(&trie);
 	for (int i = 0; i < OWNERS; i++)
 		wgx_allowedips_owner_init(&owners[i]);
 	n_list = 0;
-	retired = 0;
 	seed = 88172645463325252;
 	return 0;
 }
@@ -59,9 +72,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	for (int i = 0; i < OWNERS; i++)
-		wgx_allowedips_remove_owner(&trie, &owners[i]);
-	/* Nothing may be left of a trie without prefixes: an empty one has no nodes. */
-	return trie.root4 || trie.root6 || trie.count;
+		remove_owner(&owners[i]);
+	/* Nothing may be left of a trie without prefixes: an empty one has no nodes, and no memory. */
+	return nodes() || trie.v4.root || trie.v6.root || trie.count || trie.v4.pool.chunks ||
+	       trie.v6.pool.chunks;
 }
 
 /* ---- the plain list ---- */
@@ -203,7 +217,7 @@ static void check_all(void)
 	for (int o = 0; o < OWNERS; o++) {
 		struct walk w = {.owner = o};
 
-		assert_int_equal(wgx_allowedips_each(&owners[o], check_listed, &w), 0);
+		assert_int_equal(wgx_allowedips_each(&trie, &owners[o], check_listed, &w), 0);
 		assert_int_equal(w.seen, owners[o].count);
 		total += w.seen;
 	}
@@ -246,7 +260,7 @@ static void step_remove_owner(void)
 {
 	int owner = (int)rnd(OWNERS);
 
-	wgx_allowedips_remove_owner(&trie, &owners[owner]);
+	remove_owner(&owners[owner]);
 	for (unsigned int i = n_list; i-- > 0;) {
 		if (list[i].owner == owner)
 			naive_drop(i);
@@ -257,13 +271,14 @@ static void step_remove_owner(void)
 /* Some old prefixes again, some new ones; the rest goes, or stays. */
 static void step_replace(void)
 {
-	struct wgx_allowedips_owner stale, *o;
+	struct wgx_allowedips_owner *o;
 	int owner = (int)rnd(OWNERS);
 	uint64_t start = clock_of_inserts;
+	struct wgx_prefix gone;
 	bool commit = rnd(3);
 
 	o = &owners[owner];
-	wgx_allowedips_replace_begin(o, &stale);
+	wgx_allowedips_replace_begin(o);
 	for (unsigned int n = rnd(20); n > 0 && n_list < NAIVE_MAX; n--) {
 		struct wgx_prefix p = n_list && rnd(2) ? list[rnd(n_list)].prefix : random_prefix();
 
@@ -272,10 +287,14 @@ static void step_replace(void)
 		check_some_lookups(); /* those set aside are still found */
 	}
 	if (!commit) {
-		wgx_allowedips_replace_abort(o, &stale);
+		wgx_allowedips_replace_abort(&trie, o);
 		return;
 	}
-	wgx_allowedips_replace_commit(&trie, &stale);
+	while (wgx_allowedips_remove_aside(&trie, o, &gone)) {
+		int found = naive_find(&gone);
+
+		assert_true(found >= 0 && list[found].owner == owner && list[found].order <= start);
+	}
 	for (unsigned int i = n_list; i-- > 0;) {
 		if (list[i].owner == owner && list[i].order <= start)
 			naive_drop(i);
@@ -296,11 +315,12 @@ static void test_random_tables(void **state)
 		else
 			step_remove_owner();
 		check_some_lookups();
-		if (i % 64 == 0)
+		if (i % 64 == 0) {
+			reclaim();
 			check_all();
+		}
 	}
 	check_all();
-	assert_true(retired > STEPS / 20);
 }
 
 /* ---- by hand ---- */
@@ -394,18 +414,20 @@ static void test_nodes_merge(void **state)
 
 	insert("10.0.0.0/24", 0);
 	insert("10.0.1.0/24", 1);
+	assert_int_equal(nodes(), 3);
 	assert_int_equal(wgx_allowedips_remove(&trie, &b, &owners[1]), 0);
-	assert_int_equal(retired, 2);
+	assert_int_equal(nodes(), 1);
 	assert_int_equal(owner_of("10.0.0.9"), 0);
 	assert_int_equal(owner_of("10.0.1.9"), -1);
 
 	insert("10.0.1.0/24", 1);
 	insert("10.0.0.0/23", 2); /* the fork itself */
+	assert_int_equal(nodes(), 3);
 	assert_int_equal(wgx_allowedips_remove(&trie, &b, &owners[1]), 0);
-	assert_int_equal(retired, 3);
+	assert_int_equal(nodes(), 2);
 	assert_int_equal(owner_of("10.0.1.9"), 2);
 	assert_int_equal(wgx_allowedips_remove(&trie, &fork, &owners[2]), 0);
-	assert_int_equal(retired, 4);
+	assert_int_equal(nodes(), 1);
 	assert_int_equal(owner_of("10.0.1.9"), -1);
 	assert_int_equal(owner_of("10.0.0.9"), 0);
 }
@@ -424,7 +446,7 @@ static void test_each_stops(void **state)
 	insert("10.0.0.0/24", 0);
 	insert("10.0.1.0/24", 0);
 	insert("10.0.2.0/24", 0);
-	assert_int_equal(wgx_allowedips_each(&owners[0], stop_at_second, &n), -EINTR);
+	assert_int_equal(wgx_allowedips_each(&trie, &owners[0], stop_at_second, &n), -EINTR);
 	assert_int_equal(n, 2);
 }
 
@@ -438,7 +460,7 @@ static void test_many(void **state)
 		memcpy(p.addr, &addr, sizeof(addr));
 		assert_int_equal(wgx_allowedips_insert(&trie, &p, &owners[i % 2], NULL), 0);
 	}
-	wgx_allowedips_remove_owner(&trie, &owners[1]);
+	remove_owner(&owners[1]);
 	assert_int_equal(trie.count, 65280);
 	for (uint32_t i = 0; i < 130560; i++) {
 		addr = htonl(0x0a000000 + i * 7);
@@ -450,12 +472,12 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_longest_match, setup, teardown),
+		line_test_setup_teardown("P-DT-4", test_longest_match, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nodes_merge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_stops, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_random_tables, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+		line_test_setup_teardown("P-DT-4", test_random_tables, setup, teardown),
+		line_test_setup_teardown("P-UA-5", test_many, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("allowedips", tests, NULL, NULL);

@@ -32,11 +32,37 @@ static void test_usage(void **state)
 		{"wgx a/b", "wgx: interface name 'a/b' contains '/' (see 'wgx --help')\n"},
 		{"wgx abcdefghijklmnop", "wgx: interface name 'abcdefghijklmnop' is too long: the "
 					 "kernel takes 15 bytes (see 'wgx --help')\n"},
+		{"wgx up", "wgx up: no interface or file given (see 'wgx help up')\n"},
+		{"wgx up a b",
+		 "wgx up: one interface at a time: unexpected 'b' (see 'wgx help up')\n"},
+		{"wgx up a/", "wgx up: file 'a/' is not called as an interface, followed by .conf "
+			      "(see 'wgx help up')\n"},
+		{"wgx up -q a", "wgx up: unknown option '-q' (see 'wgx help up')\n"},
+		{"wgx down a+b/c", "wgx down: file 'a+b/c' is not called as an interface, followed "
+				   "by .conf (see 'wgx help down')\n"},
+		{"wgx down a:b",
+		 "wgx down: interface name 'a:b' contains ':' (see 'wgx help down')\n"},
 		{"wgx attach", "wgx attach: no device given (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --mode",
 		 "wgx attach: option '--mode' needs a value (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --mode fast", "wgx attach: mode 'fast' is none of auto, tcx, "
-						"native (see 'wgx help attach')\n"},
+						"native, none (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --mode none", "wgx attach: --mode none means nothing without "
+						"--strict (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --report",
+		 "wgx attach: --report means nothing without --strict (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --exempt 10.0.0.0/8",
+		 "wgx attach: --exempt means nothing without --strict (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --strict --exempt",
+		 "wgx attach: option '--exempt' needs a value (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --strict --exempt ,",
+		 "wgx attach: option '--exempt' needs a network, or none (see 'wgx help "
+		 "attach')\n"},
+		{"wgx attach eth0 --strict --exempt 10.0.0.0/8,10.0.0.0/33",
+		 "wgx attach: exemption '10.0.0.0/33' is no address or network (see 'wgx help "
+		 "attach')\n"},
+		{"wgx attach eth0 --strict --exempt ::/0",
+		 "wgx attach: exemption '::/0' would exempt everything (see 'wgx help attach')\n"},
 		{"wgx attach eth0 eth1", "wgx attach: one device at a time: unexpected 'eth1' (see "
 					 "'wgx help attach')\n"},
 		{"wgx attach eth%d",
@@ -47,8 +73,30 @@ static void test_usage(void **state)
 		{"wgx detach", "wgx detach: no device given (see 'wgx help detach')\n"},
 		{"wgx detach -q eth0", "wgx detach: unknown option '-q' (see 'wgx help detach')\n"},
 		{"wgx show --yaml", "wgx show: unknown option '--yaml' (see 'wgx help show')\n"},
+		{"wgx show --drops --json",
+		 "wgx show: --drops or --json: not both (see 'wgx help show')\n"},
 		{"wgx show wg0 wg1",
 		 "wgx show: one interface at a time: unexpected 'wg1' (see 'wgx help show')\n"},
+		{"wgx show wg0 peer", "wgx show: no peer given (see 'wgx help show')\n"},
+		{"wgx show wg0 peer B C",
+		 "wgx show: one peer at a time: unexpected 'C' (see 'wgx help show')\n"},
+		{"wgx show wg0 peer \x01",
+		 "wgx show: peer '\x01' is no public key, and as a name it has something else "
+		 "than printable ASCII characters, or a space (see 'wgx help show')\n"},
+		{"wgx name", "wgx name: no interface given (see 'wgx help name')\n"},
+		{"wgx name wg0", "wgx name: no peer given (see 'wgx help name')\n"},
+		{"wgx name wg0 B", "wgx name: no name given (see 'wgx help name')\n"},
+		{"wgx name wg0 --none", "wgx name: no peer given (see 'wgx help name')\n"},
+		{"wgx name wg0 B C --none",
+		 "wgx name: one name at a time: unexpected 'C' (see 'wgx help name')\n"},
+		{"wgx name wg0 B C D",
+		 "wgx name: one name at a time: unexpected 'D' (see 'wgx help name')\n"},
+		{"wgx name w/g B C",
+		 "wgx name: interface name 'w/g' contains '/' (see 'wgx help name')\n"},
+		{"wgx name wg0 B N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y=",
+		 "wgx name: name 'N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y=' is a key "
+		 "(see 'wgx help name')\n"},
+		{"wgx name -x wg0 B C", "wgx name: unknown option '-x' (see 'wgx help name')\n"},
 		{"wgx genkey now",
 		 "wgx genkey: takes no argument: 'now' (see 'wgx help genkey')\n"},
 		{"wgx help me", "wgx: no command is called 'me' (see 'wgx --help')\n"},
@@ -63,7 +111,8 @@ static void test_usage(void **state)
 
 static void test_help(void **state)
 {
-	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native]\n";
+	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native|none] "
+				     "[--strict [--exempt NET,...] [--report]]\n";
 
 	run("wgx --version");
 	assert_output("wgx " WGX_VERSION "\n");
@@ -237,6 +286,11 @@ static void test_show(void **state)
 	assert_int_equal(r.status, 0);
 	assert_non_null(strstr(r.out_text, "\x1b[32mwg0\x1b[0m"));
 	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"interface\":\"wg0\"}\n");
+	run("wgx show --drops wg0");
+	assert_int_equal(r.status, 0);
+	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"interface\":\"wg0\"}\n");
+	assert_int_equal(count(r.out_text, "\nof no interface:\n"), 1);
+	assert_int_equal(count(r.out_text, "public key"), 0);
 	run("wgx show --json");
 	assert_int_equal(r.status, 0);
 	assert_non_null(strstr(r.out_text, "\n  \"version\": \"0.1.0\",\n"));
@@ -298,6 +352,18 @@ static void test_attach(void **state)
 	assert_int_equal(r.status, 0);
 	assert_string_equal(recorded(),
 			    "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":\"native\"}\n");
+	run("wgx attach eth0 --strict");
+	assert_output("eth0: attached, mode tcx, strict\neth0: GRO is off\n");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"auto\",\"strict\":true}\n");
+	run("wgx attach eth0 --strict --report --exempt 10.0.0.0/8,fd00::1 --exempt=192.0.2.1");
+	assert_string_equal(
+		recorded(),
+		"{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":\"auto\",\"strict\":"
+		"true,\"report\":true,\"exempt\":[\"10.0.0.0/8\",\"fd00::1\",\"192.0.2.1\"]}\n");
+	run("wgx attach eth0 --strict --exempt none --mode none");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"none\",\"strict\":true,\"exempt\":[]}\n");
 	run("wgx detach eth0");
 	assert_output("");
 	assert_string_equal(recorded(), "{\"cmd\":\"detach\",\"device\":\"eth0\"}\n");

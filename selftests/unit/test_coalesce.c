@@ -552,6 +552,31 @@ static void test_identifications(void **state)
 	assert_int_equal(ids(true, 0, 2), 2);
 }
 
+/* Packets of two owners are never one: each is counted for its own if it is lost. */
+static void test_owners(void **state)
+{
+	static struct wgx_coalescer c;
+	struct flow f = random_flow();
+	struct packet k[4];
+	int owners[2];
+
+	f.tcp = false;
+	wgx_coalesce_init(&c, mac, true);
+	for (int i = 0; i < 4; i++) {
+		k[i] = make(&f, 0, 300, 0);
+		f.id++;
+		c.owner = &owners[i / 2];
+		assert_int_equal(wgx_coalesce_add(&c, k[i].p, k[i].len), 0);
+	}
+	assert_int_equal(wgx_coalesce_finish(&c), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(c.gso[i].packets, 2);
+		assert_ptr_equal(c.gso[i].owner, &owners[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		free_packet(&k[i]);
+}
+
 /* The header fields that the kernel reads, spelled out. */
 static void test_vnet_header(void **state)
 {
@@ -825,13 +850,21 @@ static void test_fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_run),	       cmocka_unit_test(test_udp_gso_off),
-		cmocka_unit_test(test_rules),	       cmocka_unit_test(test_flags_of_the_first),
-		cmocka_unit_test(test_flags_of_all),   cmocka_unit_test(test_push_ends_a_run),
-		cmocka_unit_test(test_pure_acks),      cmocka_unit_test(test_identifications),
-		cmocka_unit_test(test_vnet_header),    cmocka_unit_test(test_udp_checksum_zero),
-		cmocka_unit_test(test_singles),	       cmocka_unit_test(test_opaque_packets_close),
-		cmocka_unit_test(test_shuffled_flows), cmocka_unit_test(test_segment_and_back),
+		cmocka_unit_test(test_one_run),
+		cmocka_unit_test(test_udp_gso_off),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_flags_of_the_first),
+		cmocka_unit_test(test_flags_of_all),
+		cmocka_unit_test(test_push_ends_a_run),
+		cmocka_unit_test(test_pure_acks),
+		cmocka_unit_test(test_identifications),
+		cmocka_unit_test(test_owners),
+		cmocka_unit_test(test_vnet_header),
+		cmocka_unit_test(test_udp_checksum_zero),
+		cmocka_unit_test(test_singles),
+		cmocka_unit_test(test_opaque_packets_close),
+		cmocka_unit_test(test_shuffled_flows),
+		cmocka_unit_test(test_segment_and_back),
 		cmocka_unit_test(test_fuzz),
 	};
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <sodium.h>
+#include "line_test.h"
 #include "proto/crypto.h"
 
 static size_t unhex(uint8_t *out, size_t room, const char *hex)
@@ -240,10 +241,14 @@ static void test_clamp_compare_wipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blake2s),		  cmocka_unit_test(test_blake2s_grand_hash),
-		cmocka_unit_test(test_hmac_and_kdf),	  cmocka_unit_test(test_x25519),
-		cmocka_unit_test(test_low_order_points),  cmocka_unit_test(test_chacha20poly1305),
-		cmocka_unit_test(test_xchacha20poly1305), cmocka_unit_test(test_clamp_compare_wipe),
+		line_test("P-MSG-5", test_blake2s),
+		line_test("P-MSG-5", test_blake2s_grand_hash),
+		line_test("P-MSG-5", test_hmac_and_kdf),
+		line_test("P-MSG-4", test_x25519),
+		line_test("P-HS-2", test_low_order_points),
+		line_test("P-MSG-4", test_chacha20poly1305),
+		line_test("P-DOS-3", test_xchacha20poly1305),
+		line_test("P-HS-8 P-HS-10", test_clamp_compare_wipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The model: identity, peers and their lives, sockets, mirrors, and what the protocol asks of it. */
 #include "fake_device.h"
+#include "receive.h"
+#include "line_test.h"
+#include "memory_scan.h"
 
+#include <dlfcn.h>
 #include <stdbool.h>
 #include "device/model.h"
+#include "device/name.h"
 #include "proto/crypto.h"
+#include "proto/data.h"
 
 static struct wgx_peer *add_peer(struct fake *f, uint32_t n)
 {
@@ -97,6 +103,7 @@ static void test_removed_peer(void **state)
 	add_prefix(peer, "2001:db8::/32");
 	add_prefix(other, "10.1.0.0/16");
 	peer->staged = (struct wgx_staged *)&staged;
+	peer->stages = true;
 	wgx_peer_get(peer);
 	assert_false(peer->dead);
 	wgx_peer_remove(peer);
@@ -131,6 +138,92 @@ static void test_peer_outlives_device(void **state)
 	wgx_rcu_barrier();
 }
 
+/* ---- names ---- */
+
+static void test_name_rule(void **state)
+{
+	char longest[WGX_PEER_NAME_MAX + 2];
+	static const char *const good[] = {
+		"B", "alice@laptop", "\"'\\$;",
+		"-", "!~",	     "N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y"};
+	static const char *const bad[] = {"",
+					  "a b",
+					  "a\n",
+					  "\x1b[2J",
+					  "\x7f",
+					  "Z\xc3\xbcrich",
+					  "N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y="};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_null(wgx_peer_name_problem(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_non_null(wgx_peer_name_problem(bad[i]));
+	memset(longest, 'x', sizeof(longest));
+	longest[WGX_PEER_NAME_MAX + 1] = 0;
+	assert_non_null(wgx_peer_name_problem(longest));
+	longest[WGX_PEER_NAME_MAX] = 0;
+	assert_null(wgx_peer_name_problem(longest));
+}
+
+static void test_names(void **state)
+{
+	struct fake *f = fake_create("wg0"), *g = fake_create("wg1");
+	struct wgx_peer *a = add_peer(f, 1), *b = add_peer(f, 2), *other = add_peer(g, 1);
+
+	assert_null(wgx_peer_name(a));
+	assert_null(wgx_device_find_named(f->dev, "A"));
+	assert_int_equal(wgx_peer_set_name(a, "A"), 0);
+	assert_int_equal(wgx_peer_set_name(a, "A"), 0);
+	assert_int_equal(wgx_peer_set_name(b, "A"), -EEXIST);
+	assert_int_equal(wgx_peer_set_name(a, "A A"), -EINVAL);
+	assert_string_equal(wgx_peer_name(a), "A");
+	assert_null(wgx_peer_name(b));
+	assert_ptr_equal(wgx_device_find_named(f->dev, "A"), a);
+	assert_int_equal(wgx_peer_set_name(other, "A"), 0); /* another interface's */
+	assert_ptr_equal(wgx_device_find_named(g->dev, "A"), other);
+
+	assert_int_equal(wgx_peer_set_name(a, "A2"), 0); /* the old name is free */
+	assert_null(wgx_device_find_named(f->dev, "A"));
+	assert_int_equal(wgx_peer_set_name(b, "A"), 0);
+	assert_int_equal(wgx_peer_set_name(b, NULL), 0);
+	assert_int_equal(wgx_peer_set_name(b, NULL), 0);
+	assert_null(wgx_peer_name(b));
+
+	wgx_peer_remove(a); /* and so is that of a peer that goes */
+	assert_null(wgx_device_find_named(f->dev, "A2"));
+	assert_int_equal(wgx_peer_set_name(b, "A2"), 0);
+	a = add_peer(f, 1);
+	assert_null(wgx_peer_name(a));
+	fake_destroy(f);
+	assert_ptr_equal(wgx_device_find_named(g->dev, "A"), other);
+	fake_destroy(g);
+}
+
+static void test_many_names(void **state)
+{
+	struct fake *f = fake_create("wg0");
+	char name[16];
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "peer%u", i);
+		assert_int_equal(wgx_peer_set_name(add_peer(f, i), name), 0);
+	}
+	for (uint32_t i = 0; i < 1000; i += 2) {
+		snprintf(name, sizeof(name), "peer%u", i);
+		wgx_peer_remove(wgx_device_find_named(f->dev, name));
+	}
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct wgx_peer *peer;
+
+		snprintf(name, sizeof(name), "peer%u", i);
+		peer = wgx_device_find_named(f->dev, name);
+		assert_true(i % 2 ? peer && !strcmp(wgx_peer_name(peer), name) : !peer);
+	}
+	fake_destroy(f);
+}
+
+/* ---- allowed IPs ---- */
+
 static void test_prefixes_move(void **state)
 {
 	struct fake *f = fake_create("wg0");
@@ -160,24 +253,23 @@ static void test_replace_prefixes(void **state)
 {
 	struct fake *f = fake_create("wg0");
 	struct wgx_peer *a = add_peer(f, 1);
-	struct wgx_allowedips_owner stale;
 
 	add_prefix(a, "10.0.0.0/24");
 	add_prefix(a, "10.0.1.0/24");
-	wgx_peer_replace_begin(a, &stale);
+	wgx_peer_replace_begin(a);
 	assert_ptr_equal(route(f, "10.0.0.1"), a); /* no packet is lost meanwhile */
 	add_prefix(a, "10.0.1.0/24");
 	add_prefix(a, "10.0.2.0/24");
-	wgx_peer_replace_end(a, &stale);
+	wgx_peer_replace_end(a);
 	assert_null(route(f, "10.0.0.1"));
 	assert_ptr_equal(route(f, "10.0.1.1"), a);
 	assert_ptr_equal(route(f, "10.0.2.1"), a);
 	assert_int_equal(f->prefix_changes, 4); /* three additions, one removal */
 	fake_check(f);
 
-	wgx_peer_replace_begin(a, &stale);
+	wgx_peer_replace_begin(a);
 	add_prefix(a, "10.0.3.0/24");
-	wgx_peer_replace_abort(a, &stale);
+	wgx_peer_replace_abort(a);
 	assert_int_equal(a->allowed.count, 3);
 	fake_check(f);
 	fake_destroy(f);
@@ -229,13 +321,14 @@ static void test_sockets(void **state)
 	assert_int_equal(wgx_device_set_listen_port(dev, 0), 0);
 	assert_int_equal(dev->listen_port, 40000); /* the one that was chosen */
 
-	/* down and up again: the sockets are still right */
-	f->rebinds = 0;
+	/* down: they are closed, once; up again: with the port that was chosen */
+	f->rebinds = f->unbinds = 0;
 	wgx_device_down(dev);
-	assert_int_equal(wgx_device_up(dev), 0);
-	assert_int_equal(f->rebinds, 0);
+	assert_true(f->unbinds == 1 && f->port == 0 && dev->listen_port == 40000);
 	wgx_device_down(dev);
+	assert_int_equal(f->unbinds, 1);
 	assert_int_equal(wgx_device_set_fwmark(dev, 0), 0);
+	assert_int_equal(f->rebinds, 0);
 	assert_int_equal(wgx_device_up(dev), 0);
 	assert_true(f->rebinds == 1 && f->port == 40000 && f->fwmark == 0);
 	fake_destroy(f);
@@ -296,16 +389,22 @@ static void pair_down(struct pair *p)
 	fake_destroy(p->b);
 }
 
-static enum wgx_handshake_result deliver(struct fake *to, const struct fake *sender,
-					 const struct wgx_endpoint *from)
+static enum wgx_handshake_result deliver_as(struct fake *to, const struct fake *sender,
+					    const struct wgx_endpoint *from,
+					    struct wgx_session **ret_session)
 {
-	struct wgx_session *s = NULL;
 	struct wgx_now now = wgx_now();
 	struct wgx_from f;
 
 	wgx_endpoint_from(from, &f);
-	return wgx_receive_handshake(to->dev->local, sender->handshake, sender->handshake_len, &f,
-				     false, &now, &s);
+	return receive_handshake(to->dev->local, sender->handshake, sender->handshake_len, &f,
+				 false, &now, ret_session);
+}
+
+static enum wgx_handshake_result deliver(struct fake *to, const struct fake *sender,
+					 const struct wgx_endpoint *from)
+{
+	return deliver_as(to, sender, from, NULL);
 }
 
 static void shake_hands(struct pair *p)
@@ -380,12 +479,16 @@ static void test_down_stops_sessions(void **state)
 	pair_up(&p);
 	shake_hands(&p);
 	index = p.a->receivers[0];
+	p.ab->stages = true;
 	wgx_device_down(p.a->dev);
 	assert_false(p.a->dev->up);
 	assert_null(wgx_session_sending_key(&p.ab->session, now.boot));
 	assert_null(wgx_index_find(fake_index, index, &found));
 	assert_int_equal(p.a->n_receivers, 0);
 	assert_int_equal(p.a->drops, 1);
+	wgx_device_down(p.b->dev);
+	assert_int_equal(p.b->drops, 0); /* it never had any packets to keep */
+	assert_int_equal(wgx_device_up(p.b->dev), 0);
 	wgx_endpoint_read(&p.ab->endpoint, &got);
 	assert_true(wgx_endpoint_same_destination(&got, &p.at_b));
 
@@ -407,6 +510,7 @@ static void test_private_key(void **state)
 
 	pair_up(&p);
 	shake_hands(&p);
+	assert_int_equal(p.a->identity_changes, 1);
 	kp = wgx_session_sending_key(&p.ab->session, wgx_now().boot);
 
 	/* the same key again, clamped or not, leaves the session alone */
@@ -416,6 +520,7 @@ static void test_private_key(void **state)
 	wgx_device_set_private_key(p.a->dev, key);
 	wgx_device_set_private_key(p.a->dev, unclamped);
 	assert_ptr_equal(wgx_session_sending_key(&p.ab->session, wgx_now().boot), kp);
+	assert_int_equal(p.a->identity_changes, 1);
 
 	/* our own key is no peer */
 	assert_int_equal(wgx_peer_create(p.a->dev, p.a->dev->local->public_key, &peer),
@@ -427,6 +532,8 @@ static void test_private_key(void **state)
 	assert_int_equal(wgx_peer_create(p.a->dev, public_key, &peer), 0);
 	wgx_device_set_private_key(p.a->dev, key);
 	assert_memory_equal(p.a->dev->local->public_key, public_key, sizeof(public_key));
+	assert_memory_equal(p.a->public_key, public_key, sizeof(public_key));
+	assert_true(p.a->has_public_key);
 	assert_null(wgx_device_find_peer(p.a->dev, public_key));
 	assert_int_equal(p.a->dev->n_peers, 1);
 	assert_null(wgx_session_sending_key(&p.ab->session, wgx_now().boot));
@@ -434,7 +541,9 @@ static void test_private_key(void **state)
 	wgx_device_set_private_key(p.a->dev, zero);
 	assert_false(p.a->dev->local->has_identity);
 	assert_true(wgx_is_zero(p.a->dev->local->private_key, WGX_KEY_LEN));
+	assert_false(p.a->has_public_key);
 	wgx_device_set_private_key(p.a->dev, zero);
+	assert_int_equal(p.a->identity_changes, 3);
 	assert_int_equal(wgx_peer_create(p.a->dev, public_key, &peer), 0);
 	pair_down(&p);
 }
@@ -458,6 +567,150 @@ static void test_removed_in_session(void **state)
 	pair_down(&p);
 }
 
+/* ---- what is left of a session: P-TM-6, P-HS-10 ---- */
+
+static struct scan scan;
+static const struct pair *watched; /* whose Diffie-Hellman operations are looked at */
+
+/* libsodium's function through one of the same name: ephemeral private keys and results are secrets. */
+int crypto_scalarmult_curve25519(unsigned char *q, const unsigned char *n, const unsigned char *p)
+{
+	static int (*real)(unsigned char *q, const unsigned char *n, const unsigned char *p);
+	int err;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "crypto_scalarmult_curve25519");
+	assert_non_null(real);
+	err = real(q, n, p);
+	if (!watched)
+		return err;
+	scan_for(&scan, "a Diffie-Hellman result", q);
+	if (memcmp(n, watched->a->dev->local->private_key, WGX_KEY_LEN) &&
+	    memcmp(n, watched->b->dev->local->private_key, WGX_KEY_LEN))
+		scan_for(&scan, "an ephemeral private key", n);
+	return err;
+}
+
+/* Each step of the handshake has a stack of its own, which nothing writes over afterwards. */
+static uint8_t stacks[3][SCAN_STACK];
+static struct pair *stepping;
+
+static void initiate_step(void)
+{
+	const struct wgx_now now = wgx_now();
+
+	wgx_session_want_handshake(&stepping->ab->session, now.boot);
+	wgx_session_run(&stepping->ab->session, &now);
+}
+
+static void respond_step(void)
+{
+	deliver(stepping->b, stepping->a, &stepping->at_a);
+}
+
+static void finish_step(void)
+{
+	deliver(stepping->a, stepping->b, &stepping->at_b);
+}
+
+static void shake_hands_in_steps(struct pair *p)
+{
+	stepping = p;
+	scan_on_stack(stacks[0], initiate_step);
+	scan_on_stack(stacks[1], respond_step);
+	scan_on_stack(stacks[2], finish_step);
+	assert_int_equal(p->a->handshakes + p->b->handshakes, 2);
+}
+
+static void use_keypair(struct pair *p, struct wgx_keypair *ours, struct wgx_keypair *theirs)
+{
+	const uint64_t boot = wgx_now().boot;
+	uint8_t msg[16 + WGX_DATA_OVERHEAD], plain[16] = {0};
+
+	assert_int_equal(wgx_data_seal(ours, plain, sizeof(plain), boot, msg), 0);
+	assert_int_equal(wgx_data_open(theirs, msg, sizeof(msg), boot, plain), 0);
+	wgx_session_note_received(&p->ba->session, theirs, boot, true);
+	wgx_session_note_sent(&p->ab->session, ours, boot, true);
+	/* and a keepalive back, so that nobody waits for anything */
+	wgx_session_note_sent(&p->ba->session, theirs, boot, false);
+	wgx_session_note_received(&p->ab->session, ours, boot, false);
+}
+
+static void zero(struct wgx_session *s, const struct wgx_now *now)
+{
+	wgx_session_run(s, now);
+	assert_null(atomic_load(&s->keypairs.current));
+	assert_int_equal(s->handshake.state, WGX_HS_ZEROED);
+}
+
+static void test_nothing_is_left(void **state)
+{
+	struct wgx_keypair *ours, *theirs;
+	struct wgx_now now;
+	struct pair p;
+
+#ifdef WGX_SANITIZE
+	skip(); /* it has gigabytes of its own to look through */
+#endif
+	pair_up(&p);
+	/* static-static stays */
+	wgx_handshake_prepare(&p.ab->session.handshake, p.a->dev->local->private_key);
+	wgx_handshake_prepare(&p.ba->session.handshake, p.b->dev->local->private_key);
+	memset(&scan, 0, sizeof(scan));
+	watched = &p;
+	shake_hands_in_steps(&p);
+	watched = NULL;
+	assert_int_equal(scan.n,
+			 6 + 4); /* es, ee and se at both ends; two ephemeral keys, twice each */
+	now = wgx_now();
+	ours = wgx_session_sending_key(&p.ab->session, now.boot);
+	theirs = p.ba->session.keypairs.next;
+	use_keypair(&p, ours, theirs);
+	wgx_session_run(&p.ba->session, &now);
+	assert_ptr_equal(atomic_load(&p.ba->session.keypairs.current), theirs);
+	assert_int_equal(scan_memory(&scan), 0); /* the handshake's are gone already */
+
+	scan_for(&scan, "a transport key", ours->send_key);
+	scan_for(&scan, "a transport key", ours->recv_key);
+	assert_true(scan_memory(&scan) >= 4); /* at both ends: it does find */
+
+	now.boot += WGX_ZERO_AFTER;
+	zero(&p.ab->session, &now);
+	zero(&p.ba->session, &now);
+	wgx_rcu_synchronize();
+	wgx_rcu_barrier();
+	assert_int_equal(scan_memory(&scan), 0);
+	pair_down(&p);
+}
+
+/* A message that is refused names the peer that it claims to be of, if it names one: for the counts. */
+static void test_claimed_peer(void **state)
+{
+	struct wgx_session *s = NULL;
+	struct wgx_now now = wgx_now();
+	struct pair p;
+
+	pair_up(&p);
+	wgx_session_want_handshake(&p.ab->session, now.boot);
+	wgx_session_run(&p.ab->session, &now);
+	assert_int_equal(deliver_as(p.b, p.a, &p.at_a, &s), WGX_HS_OK);
+	assert_ptr_equal(s, &p.ba->session);
+	s = NULL;
+	assert_int_not_equal(deliver_as(p.b, p.a, &p.at_a, &s), WGX_HS_OK); /* a replay */
+	assert_ptr_equal(s, &p.ba->session);
+	s = NULL;
+	assert_int_equal(deliver_as(p.a, p.b, &p.at_b, &s), WGX_HS_OK);
+	assert_ptr_equal(s, &p.ab->session);
+	s = NULL;
+	assert_int_equal(deliver_as(p.a, p.b, &p.at_b, &s), WGX_HS_INVALID);
+	assert_ptr_equal(s, &p.ab->session);
+	s = NULL;
+	p.a->handshake[p.a->handshake_len - 20] ^= 1; /* mac1: nothing else is looked at */
+	assert_int_equal(deliver_as(p.b, p.a, &p.at_a, &s), WGX_HS_INVALID);
+	assert_null(s);
+	pair_down(&p);
+}
+
 /* Under load an initiation is answered with a cookie, to where it came from. */
 static void test_cookie_reply(void **state)
 {
@@ -470,9 +723,9 @@ static void test_cookie_reply(void **state)
 	wgx_session_want_handshake(&p.ab->session, now.boot);
 	wgx_session_run(&p.ab->session, &now);
 	wgx_endpoint_from(&p.at_a, &from);
-	assert_int_equal(wgx_receive_handshake(p.b->dev->local, p.a->handshake, p.a->handshake_len,
-					       &from, true, &now, &s),
-			 WGX_HS_COOKIE_SENT);
+	assert_int_equal(receive_handshake(p.b->dev->local, p.a->handshake, p.a->handshake_len,
+					   &from, true, &now, &s),
+			 WGX_HS_NO_COOKIE);
 	assert_int_equal(p.b->replies, 1);
 	assert_int_equal(p.b->reply_len, sizeof(struct wgx_msg_cookie));
 	assert_true(wgx_endpoint_equal(&p.b->reply_to, &p.at_a));
@@ -488,16 +741,21 @@ int main(void)
 		cmocka_unit_test(test_create_twice),
 		cmocka_unit_test(test_removed_peer),
 		cmocka_unit_test(test_peer_outlives_device),
-		cmocka_unit_test(test_prefixes_move),
+		cmocka_unit_test(test_name_rule),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_many_names),
+		line_test("P-UA-5", test_prefixes_move),
 		cmocka_unit_test(test_replace_prefixes),
-		cmocka_unit_test(test_sockets),
+		line_test("P-DT-10 P-DT-11", test_sockets),
 		cmocka_unit_test(test_configured_endpoint),
-		cmocka_unit_test(test_handshake),
-		cmocka_unit_test(test_index_of_another_interface),
+		line_test("P-HS-7", test_handshake),
+		line_test("P-HS-5", test_index_of_another_interface),
 		cmocka_unit_test(test_down_stops_sessions),
-		cmocka_unit_test(test_private_key),
-		cmocka_unit_test(test_removed_in_session),
-		cmocka_unit_test(test_cookie_reply),
+		line_test("P-HS-8", test_private_key),
+		line_test("P-HS-5", test_removed_in_session),
+		line_test("P-TM-6 P-HS-10", test_nothing_is_left),
+		line_test("P-DOS-2", test_cookie_reply),
+		cmocka_unit_test(test_claimed_peer),
 	};
 
 	return cmocka_run_group_tests_name("device", tests, fake_setup, fake_teardown);

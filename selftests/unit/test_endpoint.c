@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include "line_test.h"
 #include "device/endpoint.h"
 #include "proto/session.h"
 
@@ -110,6 +111,10 @@ static void test_equal(void **state)
 	b.src4.s_addr = htonl(0x7f000001);
 	assert_false(wgx_endpoint_equal(&a, &b));
 	assert_true(wgx_endpoint_same_destination(&a, &b));
+	b = a;
+	b.src_if = 1;
+	assert_false(wgx_endpoint_equal(&a, &b));
+	assert_true(wgx_endpoint_same_destination(&a, &b));
 	b = parse("1.2.3.4:6");
 	assert_false(wgx_endpoint_same_destination(&a, &b));
 	b = parse("1.2.3.5:5");
@@ -129,6 +134,34 @@ static void test_equal(void **state)
 	b = a;
 	b.addr.v6.sin6_addr.s6_addr[0]++;
 	assert_false(wgx_endpoint_equal(&a, &b));
+}
+
+/* A source that was refused is not learnt from each packet anew, and is from one that came another way */
+static void test_refused_source(void **state)
+{
+	struct wgx_endpoint from = parse("1.2.3.4:5"), known;
+	struct wgx_endpoint_cell cell = {0};
+
+	from.src4.s_addr = htonl(0x7f000001);
+	from.src_if = 3;
+	wgx_endpoint_read(&cell, &known);
+	assert_true(wgx_endpoint_is_news(&known, &from));
+	wgx_endpoint_write(&cell, &from);
+	wgx_endpoint_read(&cell, &known);
+	assert_false(wgx_endpoint_is_news(&known, &from));
+	wgx_endpoint_refuse_source(&cell);
+	wgx_endpoint_read(&cell, &known);
+	assert_int_equal(known.src4.s_addr, 0);
+	assert_false(wgx_endpoint_is_news(&known, &from));
+	from.src_if = 4;
+	assert_true(wgx_endpoint_is_news(&known, &from));
+	from.src_if = 3;
+	from.addr.v4.sin_port++;
+	assert_true(wgx_endpoint_is_news(&known, &from));
+	from.addr.v4.sin_port--;
+	wgx_endpoint_clear_source(&cell);
+	wgx_endpoint_read(&cell, &known);
+	assert_true(wgx_endpoint_is_news(&known, &from));
 }
 
 static void test_from(void **state)
@@ -262,7 +295,8 @@ int main(void)
 		cmocka_unit_test(test_parse_and_format),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_from),
+		cmocka_unit_test(test_refused_source),
+		line_test("P-DOS-2 P-DOS-3", test_from),
 		cmocka_unit_test(test_cell),
 		cmocka_unit_test(test_cell_concurrently),
 	};

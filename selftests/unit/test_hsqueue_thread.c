@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "line_test.h"
 #include "path/hsqueue.h"
 
 #define ITEMS 200000
@@ -94,24 +95,69 @@ static void test_too_long(void **state)
 	assert_null(wgx_hsqueue_get(&queue));
 }
 
-/* 4096 and no more (P-DT-12); an eighth full is load (P-DOS-1). Many times around the ring. */
+/* 4096 and no more. Many times around the ring. */
 static void test_bounds(void **state)
 {
 	uint32_t in = 0, out = 0;
 
+	assert_int_equal(WGX_HSQUEUE_SIZE, 4096);
 	for (int round = 0; round < 5; round++) {
-		while (in - out < WGX_HSQUEUE_SIZE) {
-			assert_int_equal(wgx_hsqueue_loaded(&queue), in - out >= 512);
+		while (in - out < WGX_HSQUEUE_SIZE)
 			assert_true(put(in++, 64));
-		}
 		assert_false(put(in, 64));
 		assert_false(put(in, 64));
 		while (in - out > (uint32_t)(round * 111)) {
-			assert_int_equal(wgx_hsqueue_loaded(&queue), in - out >= 512);
 			check(wgx_hsqueue_get(&queue), out++, 64);
 			wgx_hsqueue_pop(&queue);
 		}
 	}
+}
+
+/* An eighth full is load, and so is the second after it. */
+static void test_load(void **state)
+{
+	const uint64_t second = 1000000000;
+	uint64_t boot = 5 * second;
+	uint32_t in = 0, out = 0;
+
+	for (int round = 0; round < 3; round++, boot += second) {
+		for (; in - out < 512; in++) {
+			assert_false(wgx_hsqueue_loaded(&queue, boot));
+			assert_true(put(in, 64));
+		}
+		assert_true(wgx_hsqueue_loaded(&queue, boot));
+		boot += 100 * second; /* it stays as full as that */
+		assert_true(wgx_hsqueue_loaded(&queue, boot));
+		for (; out < in; out++)
+			wgx_hsqueue_pop(&queue);
+		assert_true(
+			wgx_hsqueue_loaded(&queue, boot + second / 2)); /* does not prolong it */
+		assert_true(wgx_hsqueue_loaded(&queue, boot + second - 1));
+		assert_false(wgx_hsqueue_loaded(&queue, boot + second));
+	}
+}
+
+/* What load keeps out of the queue would be load. */
+static void test_load_prolonged(void **state)
+{
+	const uint64_t second = 1000000000;
+	const uint64_t boot = 5 * second;
+
+	for (uint32_t n = 0; n < 512; n++)
+		assert_true(put(n, 64));
+	assert_true(wgx_hsqueue_loaded(&queue, boot));
+	for (uint32_t n = 0; n < 512; n++)
+		wgx_hsqueue_pop(&queue);
+	for (uint32_t n = 0; n < 511; n++)
+		wgx_hsqueue_refused(&queue, boot + second / 2);
+	assert_true(wgx_hsqueue_loaded(&queue, boot + second - 1));
+	assert_false(wgx_hsqueue_loaded(&queue, boot + second));
+	wgx_hsqueue_refused(&queue, boot + second / 2);
+	assert_true(wgx_hsqueue_loaded(&queue, boot + second));
+	for (uint32_t n = 0; n < 511; n++)
+		wgx_hsqueue_refused(&queue, boot + second);
+	assert_true(wgx_hsqueue_loaded(&queue, boot + second * 3 / 2 - 1));
+	assert_false(wgx_hsqueue_loaded(&queue, boot + second * 3 / 2));
 }
 
 static void test_index_wraps(void **state)
@@ -180,12 +226,19 @@ static void test_threads(void **state)
 }
 
 #define with_queue(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define line_with_queue(line, fn) line_test_setup_teardown(line, fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_queue(test_order), with_queue(test_too_long),    with_queue(test_bounds),
-		with_queue(test_wakes), with_queue(test_index_wraps), with_queue(test_threads),
+		with_queue(test_order),
+		with_queue(test_too_long),
+		line_with_queue("P-DT-12", test_bounds),
+		line_with_queue("P-DOS-1", test_load),
+		line_with_queue("P-DOS-1", test_load_prolonged),
+		with_queue(test_wakes),
+		line_with_queue("P-DT-12", test_index_wraps),
+		with_queue(test_threads),
 	};
 
 	return cmocka_run_group_tests_name("hsqueue", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "line_test.h"
 #include "path/icmp.h"
 #include "path/inner.h"
 
@@ -290,7 +291,7 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),
+		line_test("P-DT-4", test_answers),
 		cmocka_unit_test(test_never_answered4),
 		cmocka_unit_test(test_never_answered6),
 		cmocka_unit_test(test_extension_headers),

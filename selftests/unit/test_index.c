@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <sodium.h>
+#include "line_test.h"
 #include "device/index.h"
 #include "device/rcu.h"
 
@@ -109,8 +110,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_life),
-		cmocka_unit_test(test_many),
+		line_test("P-HS-5", test_life),
+		line_test("P-HS-5", test_many),
 	};
 
 	return cmocka_run_group_tests_name("index", tests, setup, teardown);

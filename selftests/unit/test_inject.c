@@ -11,6 +11,7 @@
 #include <linux/virtio_net.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
+#include "net/link.h"
 #include "path/checksum.h"
 #include "path/inject.h"
 
@@ -118,22 +119,49 @@ static void add(struct env *e, uint8_t *p)
 	assert_int_equal(wgx_coalesce_add(e->coalescer, p, len), 0);
 }
 
-static struct wgx_inject_result inject(struct env *e, uint32_t mtu)
-{
-	struct wgx_inject_result r = {77, 77, 77, 77};
+/* What came of it: GSO packets and IP packets, by their fate */
+struct outcome {
+	struct wgx_inject_result r;
+	uint64_t gso[WGX_GSO_TOO_BIG + 1], ip[WGX_GSO_TOO_BIG + 1];
+};
 
-	wgx_inject(e->fd, e->coalescer->gso, wgx_coalesce_finish(e->coalescer), mtu, &r);
+static struct outcome inject(struct env *e, uint32_t mtu)
+{
+	struct outcome o = {.r = {77, 77, 77, 77}};
+	unsigned int n = wgx_coalesce_finish(e->coalescer);
+
+	for (unsigned int i = 0; i < n; i++)
+		e->coalescer->gso[i].fate = 77;
+	wgx_inject(e->fd, e->coalescer->gso, n, mtu, &o.r);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_in_range(e->coalescer->gso[i].fate, 0, WGX_GSO_TOO_BIG);
+		o.gso[e->coalescer->gso[i].fate]++;
+		o.ip[e->coalescer->gso[i].fate] += e->coalescer->gso[i].packets;
+	}
 	wgx_coalesce_reset(e->coalescer);
-	return r;
+	return o;
 }
 
-static void check_result(struct wgx_inject_result r, uint64_t packets, uint64_t segments,
-			 uint64_t refused, uint64_t too_big)
+static void check_result(struct outcome o, uint64_t packets, uint64_t segments, uint64_t refused,
+			 uint64_t too_big)
 {
-	assert_int_equal(r.sent_packets, packets);
-	assert_int_equal(r.sent_segments, segments);
-	assert_int_equal(r.refused, refused);
-	assert_int_equal(r.too_big, too_big);
+	assert_int_equal(o.r.sent_packets, packets);
+	assert_int_equal(o.r.sent_segments, segments);
+	assert_int_equal(o.gso[WGX_GSO_SENT], packets);
+	assert_int_equal(o.ip[WGX_GSO_SENT], segments);
+	assert_int_equal(o.ip[WGX_GSO_REFUSED] + o.ip[WGX_GSO_DROPPED], refused);
+	assert_int_equal(o.ip[WGX_GSO_TOO_BIG], too_big);
+	assert_int_equal(o.r.dropped, o.gso[WGX_GSO_DROPPED]);
+	assert_int_equal(o.r.lost, o.gso[WGX_GSO_REFUSED] + o.r.dropped + o.gso[WGX_GSO_TOO_BIG]);
+}
+
+/* What the kernel counts of far, in frames */
+static uint64_t tx_dropped(void)
+{
+	struct wgx_link_info info;
+
+	assert_int_equal(wgx_link_query("far", &info), 0);
+	return info.tx_dropped;
 }
 
 /* The next packet at near: its IP part; Ethernet and virtio-net headers looked at */
@@ -241,6 +269,8 @@ static void test_down(void **state)
 {
 	static uint8_t packets[3][SEGMENT + 40];
 	struct env *e = *state;
+	struct outcome o;
+	uint64_t before;
 
 	path_require();
 	assert_int_equal(system("ip link set near down"), 0);
@@ -248,7 +278,12 @@ static void test_down(void **state)
 		make_tcp(packets[i], i * SEGMENT, (uint16_t)i, SEGMENT);
 		add(e, packets[i]);
 	}
-	check_result(inject(e, MTU), 0, 0, 3, 0);
+	before = tx_dropped();
+	o = inject(e, MTU);
+	check_result(o, 0, 0, 3, 0);
+	/* so nothing is counted twice where both counts are added (ctl/daemon/drops.c) */
+	assert_int_equal(tx_dropped() - before, o.r.dropped);
+	assert_int_equal(o.r.dropped, 1);
 	assert_int_equal(system("ip link set near up"), 0);
 	make_plain(packets[0], 100, 5);
 	add(e, packets[0]);

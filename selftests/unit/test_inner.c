@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "line_test.h"
 #include "path/inner.h"
 
 static void test_ip4(void **state)
@@ -139,9 +140,9 @@ static void test_padding(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ip4),	 cmocka_unit_test(test_ip6),
-		cmocka_unit_test(test_versions), cmocka_unit_test(test_reads_no_further),
-		cmocka_unit_test(test_padding),
+		line_test("P-DT-3", test_ip4),	    line_test("P-DT-3", test_ip6),
+		line_test("P-DT-3", test_versions), cmocka_unit_test(test_reads_no_further),
+		line_test("P-DT-5", test_padding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,9 +16,12 @@
 #include <linux/udp.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip6.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include "net/ethtool.h"
+#include "net/netlink.h"
+#include "net/route.h"
 
 static bool feature(int ifindex, const char *name)
 {
@@ -531,6 +534,40 @@ static void test_link_query(void **state)
 	assert_int_equal(wgx_link_query("much-too-long-a-name", &info), -ENODEV);
 }
 
+/* By mark, port and source; and the changes that are told of (P-DT-10) */
+static void test_route(void **state)
+{
+	struct wgx_flow flow = {.sport = htons(1), .dport = htons(2)};
+	int fd, changes, va;
+
+	env_require();
+	env_sh("ip link add va type veth peer name vb && ip link set va up && ip link set vb up");
+	env_sh("ip addr add 192.0.2.1/24 dev va && ip addr add 198.51.100.1/24 dev vb");
+	va = (int)if_nametoindex("va");
+	fd = wgx_nl_open(0, 0);
+	changes = wgx_routes_open();
+	assert_true(fd >= 0 && changes >= 0);
+	flow.dst.s_addr = inet_addr("192.0.2.9");
+	assert_int_equal(wgx_route_device(fd, &flow), va);
+	flow.src.s_addr = inet_addr("198.51.100.1");
+	assert_int_equal(wgx_route_device(fd, &flow), va);
+	flow.src.s_addr = inet_addr("198.51.100.2");
+	assert_true(wgx_route_device(fd, &flow) < 0); /* -EINVAL, later -ENETUNREACH */
+	flow.src.s_addr = 0;
+	flow.dst.s_addr = inet_addr("203.0.113.1");
+	assert_int_equal(wgx_route_device(fd, &flow), -ENETUNREACH);
+	wgx_routes_drain(changes);
+	env_sh("ip route add 203.0.113.0/24 dev vb table 7 && ip rule add fwmark 5 table 7");
+	assert_int_equal(poll(&(struct pollfd){.fd = changes, .events = POLLIN}, 1, 1000), 1);
+	wgx_routes_drain(changes);
+	flow.mark = 5;
+	assert_int_equal(wgx_route_device(fd, &flow), (int)if_nametoindex("vb"));
+	env_sh("ip link set vb down"); /* takes its routes along without a word of them */
+	assert_int_equal(poll(&(struct pollfd){.fd = changes, .events = POLLIN}, 1, 1000), 1);
+	close(changes);
+	close(fd);
+}
+
 static void check_collector(const struct wgx_link *link)
 {
 	struct wgx_link_info info;
@@ -733,6 +770,7 @@ static int run(void)
 		env_test(test_link_adopt),
 		env_test(test_link_delete),
 		env_test(test_link_query),
+		env_test(test_route),
 		env_test(test_link_silent),
 		env_test(test_link_superframes),
 		env_test(test_collector),

@@ -3,6 +3,8 @@
  * The handshake, message by message. The known answers were computed by an independent implementation
  * in Python, on hashlib's BLAKE2s and OpenSSL's X25519 and ChaCha20-Poly1305.
  */
+#include "line_test.h"
+#include "receive.h"
 #include "sim.h"
 
 #include <sodium.h>
@@ -68,8 +70,8 @@ static void pair_init(struct pair *p)
 	count_up(p->r.ephemeral, WGX_KEY_LEN, 0xa0);
 	wgx_handshake_init(&p->i.hs, p->r.public_key);
 	wgx_handshake_init(&p->r.hs, p->i.public_key);
-	wgx_handshake_set_private(&p->i.hs, p->i.private_key);
-	wgx_handshake_set_private(&p->r.hs, p->r.private_key);
+	assert_int_equal(wgx_handshake_prepare(&p->i.hs, p->i.private_key), 0);
+	assert_int_equal(wgx_handshake_prepare(&p->r.hs, p->r.private_key), 0);
 	count_up(p->i.hs.psk, WGX_KEY_LEN, 0xd0);
 	count_up(p->r.hs.psk, WGX_KEY_LEN, 0xd0);
 	unhex(p->stamp, sizeof(p->stamp), "400000006553f10a02000000");
@@ -228,7 +230,7 @@ static void test_low_order(void **state)
 
 	/* as a peer's static key */
 	wgx_handshake_init(&p.i.hs, one);
-	wgx_handshake_set_private(&p.i.hs, p.i.private_key);
+	assert_int_equal(wgx_handshake_prepare(&p.i.hs, p.i.private_key), -EKEYREJECTED);
 	assert_true(wgx_is_zero(p.i.hs.static_static, WGX_KEY_LEN));
 	before = p.i.hs;
 	assert_int_equal(create_initiation(&p), -EKEYREJECTED);
@@ -330,7 +332,7 @@ static void test_stamps_sent(void **state)
 	assert_memory_equal(s1, want, sizeof(want));
 }
 
-/* ---- whole messages through wgx_receive_handshake() ---- */
+/* ---- whole messages through receive_handshake() ---- */
 
 static void capture(const struct sim_host *h, enum wgx_message_type type, uint8_t *msg, size_t *len)
 {
@@ -379,6 +381,8 @@ static void test_forged_initiation(void **state)
 	sim_run_for(sim, SIM_MS);
 	capture(a, WGX_MSG_INITIATION, msg, &len);
 	assert_int_equal(len, sizeof(struct wgx_msg_initiation));
+	/* not the message's doing: the first attempt computes it, whatever comes of that */
+	assert_int_equal(wgx_handshake_prepare(&b->session->handshake, b->local->private_key), 0);
 	refuse_all_forgeries(b, msg, len, false);
 	refuse_all_forgeries(b, msg, len, true);
 	assert_int_equal(sim_receive(b, msg, len), WGX_HS_OK);
@@ -448,15 +452,15 @@ static void test_types_and_lengths(void **state)
 	capture(a, WGX_MSG_INITIATION, msg, &len);
 	for (size_t l = 0; l < sizeof(msg); l++) {
 		if (l != len)
-			assert_int_equal(wgx_receive_handshake(b->local, msg, l, &a->address, false,
-							       &now, NULL),
+			assert_int_equal(receive_handshake(b->local, msg, l, &a->address, false,
+							   &now, NULL),
 					 WGX_HS_INVALID);
 	}
 	for (unsigned int type = 0; type < 256; type++) {
 		msg[0] = type;
 		if (type != WGX_MSG_INITIATION)
-			assert_int_equal(wgx_receive_handshake(b->local, msg, len, &a->address,
-							       false, &now, NULL),
+			assert_int_equal(receive_handshake(b->local, msg, len, &a->address, false,
+							   &now, NULL),
 					 WGX_HS_INVALID);
 	}
 	msg[0] = WGX_MSG_INITIATION;
@@ -468,8 +472,8 @@ static void test_types_and_lengths(void **state)
 		memcpy(bad, msg, sizeof(bad));
 		wgx_cookie_add_macs(&maker, bad, l, now.boot);
 		if (l != len)
-			assert_int_equal(wgx_receive_handshake(b->local, bad, l, &a->address, false,
-							       &now, NULL),
+			assert_int_equal(receive_handshake(b->local, bad, l, &a->address, false,
+							   &now, NULL),
 					 WGX_HS_INVALID);
 	}
 	for (int i = 1; i < 4; i++) { /* the reserved bytes, with a mac1 that covers them */
@@ -480,11 +484,64 @@ static void test_types_and_lengths(void **state)
 		memcpy(bad, msg, sizeof(bad));
 		bad[i] = 1;
 		wgx_cookie_add_macs(&maker, bad, sizeof(bad), now.boot);
-		assert_int_equal(wgx_receive_handshake(b->local, bad, sizeof(bad), &a->address,
-						       false, &now, NULL),
+		assert_int_equal(receive_handshake(b->local, bad, sizeof(bad), &a->address, false,
+						   &now, NULL),
 				 WGX_HS_INVALID);
 	}
 	assert_int_equal(sim_receive(b, msg, len), WGX_HS_OK);
+	sim_free(sim);
+}
+
+/* P-MSG-1, P-MSG-2: each type but at its own length, and with each reserved byte; all else is right. */
+static void only_as_it_is(struct sim_host *h, const uint8_t *msg, size_t len, bool has_macs)
+{
+	struct wgx_cookie_maker maker;
+	uint8_t bad[SIM_MSG_MAX + 1];
+
+	wgx_cookie_maker_init(&maker, h->local->public_key);
+	for (int by = -1; by <= 1; by += 2) {
+		memcpy(bad, msg, len);
+		if (has_macs)
+			wgx_cookie_add_macs(&maker, bad, len + by, h->sim->boot);
+		assert_int_equal(sim_receive(h, bad, len + by), WGX_HS_INVALID);
+	}
+	memcpy(bad, msg, len);
+	bad[len] = 0; /* right, but for what stands behind it */
+	assert_int_equal(sim_receive(h, bad, len + 1), WGX_HS_INVALID);
+	for (int i = 1; i < 4; i++) {
+		memcpy(bad, msg, len);
+		bad[i] = 0x80;
+		if (has_macs)
+			wgx_cookie_add_macs(&maker, bad, len, h->sim->boot);
+		assert_int_equal(sim_receive(h, bad, len), WGX_HS_INVALID);
+	}
+	assert_int_equal(h->results[WGX_HS_OK], 0);
+	assert_int_equal(sim_receive(h, msg, len), WGX_HS_OK);
+	h->results[WGX_HS_OK] = 0;
+}
+
+static void test_exact_lengths(void **state)
+{
+	struct sim *sim = sim_new(9);
+	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+	uint8_t initiation[SIM_MSG_MAX] = {0}, msg[SIM_MSG_MAX] = {0};
+	size_t len;
+
+	sim->loss = 1000;
+	sim_send(a);
+	sim_run_for(sim, SIM_MS);
+	capture(a, WGX_MSG_INITIATION, initiation, &len);
+	assert_int_equal(len, 148);
+	b->under_load = true;
+	assert_int_equal(sim_receive(b, initiation, len), WGX_HS_NO_COOKIE);
+	b->under_load = false;
+	only_as_it_is(b, initiation, len, true);
+	capture(b, WGX_MSG_COOKIE, msg, &len);
+	assert_int_equal(len, 64);
+	only_as_it_is(a, msg, len, false);
+	capture(b, WGX_MSG_RESPONSE, msg, &len);
+	assert_int_equal(len, 92);
+	only_as_it_is(a, msg, len, true);
 	sim_free(sim);
 }
 
@@ -503,8 +560,7 @@ static void test_unaligned(void **state)
 	sim_run_for(sim, SIM_MS);
 	now = sim_now(sim);
 	capture(a, WGX_MSG_INITIATION, room + 1, &len);
-	assert_int_equal(wgx_receive_handshake(b->local, room + 1, len, &a->address, false, &now,
-					       &s),
+	assert_int_equal(receive_handshake(b->local, room + 1, len, &a->address, false, &now, &s),
 			 WGX_HS_OK);
 	assert_ptr_equal(s, b->session);
 	sim_free(sim);
@@ -565,14 +621,23 @@ static void test_clock_set_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known_answers),	  cmocka_unit_test(test_wiped),
-		cmocka_unit_test(test_order_of_steps),	  cmocka_unit_test(test_psk_differs),
-		cmocka_unit_test(test_low_order),	  cmocka_unit_test(test_stamps_accepted),
-		cmocka_unit_test(test_flood_gate),	  cmocka_unit_test(test_stamps_sent),
-		cmocka_unit_test(test_forged_initiation), cmocka_unit_test(test_forged_response),
-		cmocka_unit_test(test_forged_cookie),	  cmocka_unit_test(test_types_and_lengths),
-		cmocka_unit_test(test_unaligned),	  cmocka_unit_test(test_unknown_peer),
-		cmocka_unit_test(test_flood_gate_whole),  cmocka_unit_test(test_clock_set_back),
+		line_test("P-MSG-4 P-MSG-5", test_known_answers),
+		line_test("P-HS-10", test_wiped),
+		line_test("P-HS-6", test_order_of_steps),
+		line_test("P-HS-9 P-HS-6", test_psk_differs),
+		line_test("P-HS-2 P-HS-6", test_low_order),
+		line_test("P-HS-3", test_stamps_accepted),
+		line_test("P-HS-4", test_flood_gate),
+		line_test("P-HS-3", test_stamps_sent),
+		line_test("P-HS-6 P-HS-3 P-DOS-4", test_forged_initiation),
+		line_test("P-HS-6 P-DOS-4", test_forged_response),
+		line_test("P-HS-6 P-DT-1 P-DOS-3", test_forged_cookie),
+		line_test("P-MSG-1 P-MSG-2", test_types_and_lengths),
+		line_test("P-MSG-1 P-MSG-2", test_exact_lengths),
+		line_test("P-MSG-2", test_unaligned),
+		line_test("P-DOS-4", test_unknown_peer),
+		line_test("P-HS-4", test_flood_gate_whole),
+		line_test("P-HS-3", test_clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "line_test.h"
 #include "path/outer.h"
 
 #define PAYLOAD 100
@@ -268,8 +269,8 @@ int main(void)
 		cmocka_unit_test(test_ip4),
 		cmocka_unit_test(test_ip6),
 		cmocka_unit_test(test_compares_with_socket),
-		cmocka_unit_test(test_truncations),
-		cmocka_unit_test(test_udp_length),
+		line_test("P-MSG-3", test_truncations),
+		line_test("P-MSG-3", test_udp_length),
 		cmocka_unit_test(test_refused),
 	};
 

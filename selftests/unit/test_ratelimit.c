@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "line_test.h"
 #include "proto/ratelimit.h"
 #include "proto/timers.h"
 
@@ -115,11 +116,11 @@ static void test_spread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_burst_then_rate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bucket_fills_up, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_sources_apart, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_full_table_denies, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_spread, setup, teardown),
+		line_test_setup_teardown("P-DOS-2", test_burst_then_rate, setup, teardown),
+		line_test_setup_teardown("P-DOS-2", test_bucket_fills_up, setup, teardown),
+		line_test_setup_teardown("P-DOS-2", test_sources_apart, setup, teardown),
+		line_test_setup_teardown("P-DOS-2", test_full_table_denies, setup, teardown),
+		line_test_setup_teardown("P-DOS-2", test_spread, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

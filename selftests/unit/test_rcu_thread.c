@@ -41,14 +41,39 @@ static _Atomic uint32_t known[OWNERS]; /* indices to look for; some are stale */
 static _Atomic bool done;
 static pthread_barrier_t start;
 
-static void free_node(struct rcu_head *head)
+struct retired {
+	struct rcu_head rcu;
+	wgx_node_id nodes;
+};
+
+static void free_retired(struct rcu_head *head)
 {
-	wgx_allowedips_node_free((struct wgx_allowedips_node *)head);
+	struct retired *r = caa_container_of(head, struct retired, rcu);
+
+	wgx_allowedips_reclaim(&trie, r->nodes);
+	free(r);
 }
 
-static void retire(struct wgx_allowedips *a, struct wgx_allowedips_node *node)
+static void retire(void)
 {
-	wgx_rcu_call((struct rcu_head *)node, free_node);
+	wgx_node_id nodes = wgx_allowedips_take_retired(&trie);
+	struct retired *r;
+
+	if (!nodes)
+		return;
+	r = malloc(sizeof(*r));
+	assert_non_null(r);
+	r->nodes = nodes;
+	wgx_rcu_call(&r->rcu, free_retired);
+}
+
+static void remove_all(struct owner *o)
+{
+	struct wgx_prefix p;
+
+	while (wgx_allowedips_remove_first(&trie, &o->allowed, &p))
+		;
+	retire();
 }
 
 static void free_owner(struct rcu_head *head)
@@ -138,7 +163,7 @@ static void destroy(int i)
 {
 	struct owner *o = owners[i];
 
-	wgx_allowedips_remove_owner(&trie, &o->allowed);
+	remove_all(o);
 	wgx_index_free(indices, o->index);
 	wgx_rcu_call(&o->rcu, free_owner);
 }
@@ -166,6 +191,7 @@ static void write_much(void)
 				wgx_allowedips_insert(&trie, &p, &owners[i]->allowed, NULL), 0);
 		} else if (what < 98) {
 			wgx_allowedips_remove(&trie, &p, &owners[i]->allowed);
+			retire();
 		} else {
 			destroy(i);
 			create(i);
@@ -184,7 +210,7 @@ static void test_readers_and_writer(void **state)
 	pthread_t threads[READERS];
 
 	assert_int_equal(wgx_index_create(&indices), 0);
-	wgx_allowedips_init(&trie, retire);
+	wgx_allowedips_init(&trie);
 	assert_int_equal(wgx_allowedips_insert(&trie, &all, &constant->allowed, NULL), 0);
 	for (int i = 0; i < OWNERS; i++)
 		create(i);
@@ -211,10 +237,11 @@ static void test_readers_and_writer(void **state)
 
 	for (int i = 0; i < OWNERS; i++)
 		destroy(i);
-	wgx_allowedips_remove_owner(&trie, &constant->allowed);
+	remove_all(constant);
 	wgx_rcu_call(&constant->rcu, free_owner);
 	wgx_rcu_barrier();
-	assert_null(trie.root4);
+	assert_int_equal(trie.v4.root, 0);
+	assert_null(trie.v4.pool.chunks);
 	wgx_index_destroy(indices);
 	pthread_barrier_destroy(&start);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "line_test.h"
 #include "proto/replay.h"
 #include "proto/timers.h"
 
@@ -88,6 +89,7 @@ static void test_whole_window(void **state)
 {
 	struct wgx_replay r = {0};
 
+	assert_true(WGX_REPLAY_BITS == 8192 && WGX_REPLAY_WINDOW >= 8128);
 	accept_all(&r, 1, WGX_REPLAY_WINDOW);
 	assert_true(wgx_replay_accept(&r, 0));
 	assert_false(wgx_replay_accept(&r, 0));
@@ -144,12 +146,42 @@ static void test_against_model(void **state)
 	free(seen);
 }
 
+static bool still_accepted(const struct wgx_replay *r, uint64_t counter)
+{
+	struct wgx_replay copy = *r;
+
+	return wgx_replay_accept(&copy, counter);
+}
+
+/* The floor is exact: what is just below is refused, what is just there is not, if it is new */
+static void test_floor(void **state)
+{
+	static const uint64_t tops[] = {
+		0,	    1,		8127, 8128, 8129, 8130, 20000, 1u << 31, UINT64_C(1) << 60,
+		REJECT - 2, REJECT - 1,
+	};
+
+	for (size_t i = 0; i < sizeof(tops) / sizeof(*tops); i++) {
+		struct wgx_replay r = {0};
+		uint64_t floor, top = tops[i];
+
+		assert_int_equal(wgx_replay_floor(&r), 0);
+		assert_true(wgx_replay_accept(&r, top));
+		floor = wgx_replay_floor(&r);
+		assert_int_equal(floor, top > WGX_REPLAY_WINDOW ? top - WGX_REPLAY_WINDOW : 0);
+		assert_int_equal(still_accepted(&r, floor), floor != top);
+		if (floor)
+			assert_false(still_accepted(&r, floor - 1));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_driver_cases),
-		cmocka_unit_test(test_whole_window),
-		cmocka_unit_test(test_against_model),
+		line_test("P-DT-2", test_driver_cases),
+		line_test("P-DT-2", test_whole_window),
+		line_test("P-DT-2", test_against_model),
+		line_test("P-DT-2", test_floor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

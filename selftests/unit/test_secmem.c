@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include "line_test.h"
 #include "device/secmem.h"
 
 static const size_t sizes[] = {1, 32, 64, 65, 1000, 1344, 8191, 8192, 8193, 100000};
@@ -199,6 +200,43 @@ static void test_mapping(void **state)
 }
 
 #ifndef WGX_SANITIZE
+static long locked_kilobytes(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long n = -1;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "VmLck: %ld", &n);
+	fclose(f);
+	return n;
+}
+
+/* What nobody has any more goes back to the kernel, in whatever order it is freed; what is left is packed. */
+static void test_returned(void **state)
+{
+	enum { BLOCKS = 40000, SIZE = 1000 };
+	static void *p[BLOCKS];
+	void *kept = wgx_secmem_alloc(SIZE);
+	long before = locked_kilobytes(), full;
+
+	if (!wgx_secmem_locked())
+		skip();
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < BLOCKS; i++) {
+			p[i] = wgx_secmem_alloc(SIZE);
+			assert_non_null(p[i]);
+		}
+		full = locked_kilobytes() - before;
+		assert_in_range(full, BLOCKS * 1024 / 1024 - 256, BLOCKS * 1024 / 1024 + 512);
+		for (int i = 0; i < BLOCKS; i++) /* 7919 is prime: each once, all over the place */
+			wgx_secmem_free(p[i * 7919L % BLOCKS], SIZE);
+		assert_in_range(locked_kilobytes() - before, 0, 256);
+	}
+	wgx_secmem_free(kept, SIZE);
+}
+
 /* Without leave to lock: it works, and says so. Root has CAP_IPC_LOCK, which the child gives up. */
 static int alloc_unlocked(void)
 {
@@ -230,6 +268,11 @@ static void test_locking_forbidden(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 #else
+static void test_returned(void **state)
+{
+	skip();
+}
+
 static void test_locking_forbidden(void **state)
 {
 	skip();
@@ -239,9 +282,10 @@ static void test_locking_forbidden(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_zeroed_and_apart), cmocka_unit_test(test_wiped),
-		cmocka_unit_test(test_threads),		 cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_mapping),		 cmocka_unit_test(test_locking_forbidden),
+		cmocka_unit_test(test_zeroed_and_apart), line_test("P-HS-10", test_wiped),
+		cmocka_unit_test(test_threads),		 line_test("P-HS-10", test_fork),
+		line_test("P-HS-10", test_mapping),	 cmocka_unit_test(test_locking_forbidden),
+		cmocka_unit_test(test_returned),
 	};
 
 	return cmocka_run_group_tests_name("secmem", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes into one send and what does not, seen by a receiver on the loopback device. */
 #include "path_env.h"
+#include "line_test.h"
 
 #include "device/device.h"
 #include "path/sendbuf.h"
@@ -81,9 +82,14 @@ static uint64_t sends(const struct env *e)
 	return atomic_load(&e->counters.sends);
 }
 
+/* All are of one peer. */
 static uint64_t dropped(const struct env *e, enum wgx_drop_reason reason)
 {
-	return atomic_load(&e->counters.drops[reason]);
+	uint64_t n = atomic_load(&e->counters.drops[reason]);
+
+	assert_int_equal(wgx_peer_drops_get(&e->peer->drops, reason), n);
+	assert_int_equal(wgx_peer_drops_get(&e->other->drops, reason), 0);
+	return n;
 }
 
 static void expect_no_drops(const struct env *e)
@@ -389,17 +395,24 @@ static void test_source_kept(void **state)
 }
 
 #define with_env(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define line_with_env(line, fn) line_test_setup_teardown(line, fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_env(test_equal_sizes),   with_env(test_short_closes),
-		with_env(test_longer),	      with_env(test_slot_larger),
-		with_env(test_64_datagrams),  with_env(test_65000_bytes),
-		with_env(test_aim),	      with_env(test_tos),
-		with_env(test_over_path_mtu), with_env(test_too_big),
-		with_env(test_unreachable),   with_env(test_source_gone),
-		with_env(test_source_kept),
+		with_env(test_equal_sizes),
+		with_env(test_short_closes),
+		with_env(test_longer),
+		with_env(test_slot_larger),
+		with_env(test_64_datagrams),
+		with_env(test_65000_bytes),
+		with_env(test_aim),
+		line_with_env("P-DT-7", test_tos),
+		line_with_env("P-DT-8", test_over_path_mtu),
+		with_env(test_too_big),
+		with_env(test_unreachable),
+		line_with_env("P-DT-10", test_source_gone),
+		line_with_env("P-DT-10", test_source_kept),
 	};
 
 	return cmocka_run_group_tests_name("sendbuf", tests, path_setup, NULL);

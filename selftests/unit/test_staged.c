@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "line_test.h"
 #include "path/staged.h"
 
 /* A frame of @len bytes, each @fill, in @slices slices that are not one behind the other */
@@ -115,6 +116,7 @@ static void test_bound(void **state)
 	struct wgx_staged *s = NULL;
 	struct wgx_frame f;
 
+	assert_int_equal(WGX_STAGED_PACKETS, 128);
 	for (unsigned int i = 0; i < WGX_STAGED_PACKETS; i++)
 		assert_int_equal(put(&s, 20, (uint8_t)i, 1), 0);
 	assert_int_equal(put(&s, 20, 200, 1), 1); /* the oldest goes */
@@ -185,9 +187,9 @@ static void test_drop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order), cmocka_unit_test(test_superframe),
-		cmocka_unit_test(test_bound),	 cmocka_unit_test(test_bound_of_superframes),
-		cmocka_unit_test(test_taken),	 cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_in_order),  cmocka_unit_test(test_superframe),
+		line_test("P-DT-12", test_bound), line_test("P-DT-12", test_bound_of_superframes),
+		cmocka_unit_test(test_taken),	  cmocka_unit_test(test_drop),
 	};
 
 	return cmocka_run_group_tests_name("staged", tests, NULL, NULL);

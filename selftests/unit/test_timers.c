@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The timers of [W] 6, on a simulated clock. hosts[0] is the initiator, called a. */
+#include "line_test.h"
 #include "sim.h"
 
 static struct wgx_keypair *current(const struct sim_host *h)
@@ -32,6 +33,24 @@ static struct sim *connected_at(uint64_t seed, uint64_t age)
 	sim_run_until(sim, current(&sim->hosts[0])->created + age);
 	reset_counts(sim);
 	return sim;
+}
+
+/* The table of docs/protocol.md, and what comes of it */
+static void test_numbers(void **state)
+{
+	assert_true(WGX_REKEY_AFTER_TIME == 120 * SIM_S);
+	assert_true(WGX_REJECT_AFTER_TIME == 180 * SIM_S);
+	assert_true(WGX_REKEY_TIMEOUT == 5 * SIM_S);
+	assert_in_range(WGX_REKEY_JITTER, 333 * SIM_MS, 334 * SIM_MS);
+	assert_true(WGX_REKEY_ATTEMPT_TIME == 90 * SIM_S);
+	assert_true(WGX_KEEPALIVE_TIMEOUT == 10 * SIM_S);
+	assert_true(WGX_COOKIE_LIFE == 120 * SIM_S);
+	assert_true(WGX_COOKIE_LIFE - WGX_COOKIE_LATENCY == 115 * SIM_S);
+	assert_true(WGX_REKEY_AFTER_MESSAGES == UINT64_C(1) << 60);
+	assert_true(WGX_REJECT_AFTER_MESSAGES + (UINT64_C(1) << 13) + 1 == 0); /* modulo 2^64 */
+	assert_true(WGX_NEW_HANDSHAKE_AFTER == 15 * SIM_S);
+	assert_true(WGX_LAST_MINUTE_AFTER == 165 * SIM_S);
+	assert_true(WGX_ZERO_AFTER == 540 * SIM_S);
 }
 
 /* REKEY_TIMEOUT, and 0 to 333 ms of jitter that use the whole range (P-TM-1) */
@@ -128,6 +147,28 @@ static void test_one_initiation(void **state)
 	assert_true(a->wakes <= 3);
 	assert_int_equal(a->staged, SIM_STAGED_MAX);
 	sim_free(sim);
+}
+
+/* P-TM-1: 5 s after the last initiation, or after our own response, though the keys were lost at once */
+static void test_not_sooner(void **state)
+{
+	for (unsigned int id = 0; id < 2; id++) {
+		struct sim *sim = sim_connected(29 + id);
+		struct sim_host *h = &sim->hosts[id];
+		const uint64_t *last = h->sent[id ? WGX_MSG_RESPONSE : WGX_MSG_INITIATION].at;
+		unsigned int before = initiations(h);
+
+		wgx_session_forget_keys(h->session);
+		sim_run_for(sim, 3 * SIM_S);
+		for (int i = 0; i < 30; i++) {
+			sim_send(h);
+			sim_run_for(sim, SIM_S / 10);
+		}
+		assert_int_equal(initiations(h), before + 1);
+		assert_in_range(h->sent[WGX_MSG_INITIATION].at[before] - last[0], 5 * SIM_S,
+				5 * SIM_S + SIM_S / 3);
+		sim_free(sim);
+	}
 }
 
 /* A responder that waits for its confirmation and has packets staged initiates 5 s after its response. */
@@ -490,6 +531,109 @@ static void test_persistent_short(void **state)
 	sim_free(sim);
 }
 
+/* P-TM-7: whatever authenticates resets it, in both directions, handshakes as well; nothing else does */
+static void test_persistent_reset(void **state)
+{
+	struct sim *sim = connected_at(25, 12 * SIM_S);
+	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+	struct wgx_now now = sim_now(sim);
+	uint8_t forged[WGX_DATA_OVERHEAD] = {WGX_MSG_DATA};
+	uint64_t begin = sim->boot;
+
+	/* b's keepalives each 20 s leave a's, each 25 s, nothing to do */
+	wgx_session_set_keepalive(b->session, 20, &now);
+	wgx_session_set_keepalive(a->session, 25, &now);
+	sim_run_for(sim, 90 * SIM_S);
+	assert_int_equal(a->keepalives_sent, 1); /* at once */
+	assert_int_equal(b->keepalives_sent, 5);
+	now = sim_now(sim);
+	wgx_session_set_keepalive(b->session, 0, &now);
+	/* the last one of b's came at 80 s and 20 ms: b counts from a's first one, which took 10 */
+	memcpy(forged + 4, &current(a)->local_index, 4);
+	for (int i = 0; i < 14; i++) {
+		sim_receive(a, forged, sizeof(forged));
+		assert_int_equal(a->open_error, -EBADMSG);
+		sim_run_for(sim, SIM_S);
+	}
+	assert_int_equal(a->keepalives_sent, 1);
+	sim_run_for(sim, 2 * SIM_S);
+	assert_int_equal(a->keepalives_sent, 2);
+	assert_int_equal(a->sent[WGX_MSG_DATA].at[1] - begin, 105 * SIM_S + 20 * SIM_MS);
+
+	/* initiations each 5 s reset one of 7 s: it does not restart the attempts, and they end */
+	now = sim_now(sim);
+	wgx_session_set_keepalive(a->session, 0, &now);
+	sim_run_for(sim, 300 * SIM_S);
+	reset_counts(sim);
+	b->deaf = true;
+	now = sim_now(sim);
+	wgx_session_set_keepalive(a->session, 7, &now);
+	sim_run_for(sim, 80 * SIM_S);
+	assert_in_range(initiations(a), 15, 16);
+	sim_run_for(sim, 28 * SIM_S);
+	assert_int_equal(a->drops, 1);
+	sim_free(sim);
+}
+
+/* P-TM-7: the longest interval, 65535 s */
+static void test_persistent_longest(void **state)
+{
+	struct sim *sim = connected_at(26, 20 * SIM_S);
+	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+	const struct wgx_now now = sim_now(sim);
+	const uint64_t begin = sim->boot;
+
+	wgx_session_set_keepalive(a->session, 65535, &now);
+	sim_run_for(sim, SIM_S);
+	assert_int_equal(a->keepalives_sent, 1);
+	sim_run_until(sim, begin + 65535 * SIM_S - 1);
+	assert_int_equal(initiations(a), 0);
+	sim_run_for(sim, SIM_S);
+	assert_int_equal(initiations(a), 1);
+	assert_int_equal(b->keepalives_received, 2);
+	sim_free(sim);
+}
+
+/* P-TM-4, P-TM-5: keepalives that nobody answers, and that are not answered */
+static void test_keepalives_arm_nothing(void **state)
+{
+	struct sim *sim = connected_at(27, 15 * SIM_S);
+	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+	const struct wgx_now now = sim_now(sim);
+
+	wgx_session_set_keepalive(a->session, 7, &now);
+	sim_run_for(sim, 50 * SIM_S);
+	assert_true(b->keepalives_received >= 7);
+	assert_int_equal(b->keepalives_sent, 0);
+	b->deaf = true;
+	sim_run_for(sim, 50 * SIM_S); /* less than REKEY_AFTER_TIME in all */
+	assert_int_equal(initiations(a) + initiations(b), 0);
+	assert_int_equal(a->sources_cleared, 0);
+	sim_free(sim);
+}
+
+/* P-TM-2: under steady traffic of either direction the initiator's key lasts 120 s: keepalives are sent too */
+static void test_initiator_rekeys(void **state)
+{
+	for (unsigned int who = 0; who < 2; who++) {
+		struct sim *sim = connected_at(28, 0);
+		struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+		const uint64_t begin = sim->boot;
+		const uint64_t after = 120 * SIM_S,
+			       within = who ? WGX_KEEPALIVE_TIMEOUT : SIM_S / 2;
+
+		for (int i = 0; i < 10 * 135; i++) {
+			sim_send(&sim->hosts[who]);
+			sim_run_for(sim, SIM_S / 10);
+		}
+		assert_int_equal(initiations(a), 1);
+		assert_int_equal(initiations(b), 0);
+		assert_in_range(a->sent[WGX_MSG_INITIATION].at[0] - begin, after,
+				after + within + SIM_S / 10);
+		sim_free(sim);
+	}
+}
+
 /* An idle session asks for nothing; a stopped one does nothing. */
 static void test_idle_and_stopped(void **state)
 {
@@ -551,29 +695,35 @@ static void test_wake_only_where_earlier(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_retransmission_jitter),
-		cmocka_unit_test(test_gives_up),
-		cmocka_unit_test(test_new_data_restarts_attempts),
-		cmocka_unit_test(test_one_initiation),
-		cmocka_unit_test(test_unconfirmed_responder),
-		cmocka_unit_test(test_new_handshake),
-		cmocka_unit_test(test_answer_calls_off),
-		cmocka_unit_test(test_data_replies),
-		cmocka_unit_test(test_another_keepalive),
-		cmocka_unit_test(test_zeroing),
-		cmocka_unit_test(test_zeroing_unconfirmed),
-		cmocka_unit_test(test_zeroing_postponed),
-		cmocka_unit_test(test_rekey_on_sending),
-		cmocka_unit_test(test_responder_does_not_rekey),
-		cmocka_unit_test(test_rekey_on_receiving),
-		cmocka_unit_test(test_rekey_after_messages),
-		cmocka_unit_test(test_spent_key),
-		cmocka_unit_test(test_key_from_the_future),
-		cmocka_unit_test(test_persistent_keepalive),
-		cmocka_unit_test(test_persistent_interval_changes),
-		cmocka_unit_test(test_persistent_at_link_up),
-		cmocka_unit_test(test_persistent_at_restart),
-		cmocka_unit_test(test_persistent_short),
+		line_test("P-TM-1 P-TM-2 P-TM-3 P-TM-4 P-TM-5 P-TM-6", test_numbers),
+		line_test("P-TM-1", test_retransmission_jitter),
+		line_test("P-TM-1 P-TM-6", test_gives_up),
+		line_test("P-TM-1", test_new_data_restarts_attempts),
+		line_test("P-TM-1", test_one_initiation),
+		line_test("P-TM-1", test_not_sooner),
+		line_test("P-TM-1", test_unconfirmed_responder),
+		line_test("P-TM-4", test_new_handshake),
+		line_test("P-TM-4 P-TM-5", test_answer_calls_off),
+		line_test("P-TM-5", test_data_replies),
+		line_test("P-TM-5", test_another_keepalive),
+		line_test("P-TM-6", test_zeroing),
+		line_test("P-TM-6", test_zeroing_unconfirmed),
+		line_test("P-TM-6", test_zeroing_postponed),
+		line_test("P-TM-2", test_rekey_on_sending),
+		line_test("P-TM-2", test_responder_does_not_rekey),
+		line_test("P-TM-2", test_rekey_on_receiving),
+		line_test("P-TM-2", test_rekey_after_messages),
+		line_test("P-TM-3", test_spent_key),
+		line_test("P-TM-3", test_key_from_the_future),
+		line_test("P-TM-7", test_persistent_keepalive),
+		line_test("P-TM-7", test_persistent_interval_changes),
+		line_test("P-TM-7", test_persistent_at_link_up),
+		line_test("P-TM-7", test_persistent_at_restart),
+		line_test("P-TM-7 P-TM-1", test_persistent_short),
+		line_test("P-TM-7", test_persistent_reset),
+		line_test("P-TM-7", test_persistent_longest),
+		line_test("P-TM-4 P-TM-5", test_keepalives_arm_nothing),
+		line_test("P-TM-2", test_initiator_rekeys),
 		cmocka_unit_test(test_idle_and_stopped),
 		cmocka_unit_test(test_staged_too_late),
 		cmocka_unit_test(test_wake_only_where_earlier),

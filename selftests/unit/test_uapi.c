@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The configuration protocol (P-UA-1 to P-UA-4): grammar, transactions, conversations. */
+#include "line_test.h"
 #include "uapi_client.h"
 
 /* ---- get ---- */
@@ -18,7 +19,7 @@ static void test_example(void **state)
 	struct fake *f = fake_create("wg0");
 	struct wgx_peer *peer;
 
-	/* clamped already; everything comes back in the order of the Linux driver */
+	/* clamped already; everything comes back in wireguard-go's order */
 	SET(f, EXAMPLE);
 	assert_int_equal(f->dev->n_peers, 3);
 	cds_list_for_each_entry(peer, &f->dev->peers, all) {
@@ -29,19 +30,20 @@ static void test_example(void **state)
 	expect(f, "get=1\n\n",
 	       "private_key=e84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a\n"
 	       "listen_port=12912\nfwmark=7\n"
-	       "public_key=" PUBLIC1 "\npreshared_key=" PSK "\nendpoint=[abcd:23::33%lo]:51820\n"
+	       "public_key=" PUBLIC1 "\npreshared_key=" PSK
+	       "\nprotocol_version=1\nendpoint=[abcd:23::33%lo]:51820\n"
 	       "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=42\n"
 	       "tx_bytes=1000\nrx_bytes=18446744073709551615\npersistent_keepalive_interval=0\n"
-	       "allowed_ip=192.168.4.4/32\nprotocol_version=1\n"
-	       "public_key=" PUBLIC2 "\npreshared_key=" ZERO "\nendpoint=182.122.22.19:3233\n"
+	       "allowed_ip=192.168.4.4/32\n"
+	       "public_key=" PUBLIC2 "\npreshared_key=" ZERO
+	       "\nprotocol_version=1\nendpoint=182.122.22.19:3233\n"
 	       "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\n"
 	       "tx_bytes=1001\nrx_bytes=18446744073709551614\npersistent_keepalive_interval=111\n"
 	       "allowed_ip=192.168.4.6/32\nallowed_ip=192.168.0.0/16\nallowed_ip=::/0\n"
-	       "protocol_version=1\n"
-	       "public_key=" PUBLIC3 "\npreshared_key=" ZERO "\n"
+	       "public_key=" PUBLIC3 "\npreshared_key=" ZERO "\nprotocol_version=1\n"
 	       "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\n"
 	       "tx_bytes=1002\nrx_bytes=18446744073709551613\npersistent_keepalive_interval=0\n"
-	       "protocol_version=1\nerrno=0\n\n");
+	       "errno=0\n\n");
 	fake_check(f);
 	fake_destroy(f);
 }
@@ -92,7 +94,7 @@ static void test_allowed_ips(void **state)
 	SET(f, "public_key=" PUBLIC1 "\nallowed_ip=10.0.0.0/8\nallowed_ip=10.1.0.0/16\n"
 	       "public_key=" PUBLIC2 "\nallowed_ip=2001:db8::1/128\nallowed_ip=10.255.0.0/8\n");
 	check_dump_has(f, "allowed_ip=2001:db8::1/128\nallowed_ip=10.0.0.0/8\n", true);
-	check_dump_has(f, "=0\nallowed_ip=10.1.0.0/16\nprotocol_version", true); /* it has moved */
+	check_dump_has(f, "=0\nallowed_ip=10.1.0.0/16\npublic_key", true); /* it has moved */
 
 	SET(f, "public_key=" PUBLIC1 "\nallowed_ip=-10.0.0.0/8\n"); /* another's: nothing */
 	check_dump_has(f, "allowed_ip=10.0.0.0/8\n", true);
@@ -102,12 +104,66 @@ static void test_allowed_ips(void **state)
 	/* those before replace_allowed_ips go with the rest */
 	SET(f, "public_key=" PUBLIC1 "\nallowed_ip=10.2.0.0/16\nreplace_allowed_ips=true\n"
 	       "allowed_ip=10.3.0.0/16\nallowed_ip=10.4.0.0/16\nallowed_ip=-10.3.0.0/16\n");
-	check_dump_has(f, "=0\nallowed_ip=10.4.0.0/16\nprotocol_version", true);
+	check_dump_has(f, "=0\nallowed_ip=10.4.0.0/16\npublic_key", true);
 	SET(f, "public_key=" PUBLIC1 "\nreplace_allowed_ips=true\nallowed_ip=10.4.0.0/16\n"
 	       "replace_allowed_ips=true\nallowed_ip=10.5.0.0/16\n");
-	check_dump_has(f, "=0\nallowed_ip=10.5.0.0/16\nprotocol_version", true);
+	check_dump_has(f, "=0\nallowed_ip=10.5.0.0/16\npublic_key", true);
 	SET(f, "public_key=" PUBLIC1 "\nreplace_allowed_ips=true\n");
 	check_dump_has(f, "allowed_ip=10.", false);
+	fake_check(f);
+	fake_destroy(f);
+}
+
+/* A prefix that moves between two peers is never without one, whichever of them comes first. */
+static void test_moves(void **state)
+{
+	static const char *const moves[] = {
+		"public_key=" PUBLIC1 "\nreplace_allowed_ips=true\n"
+		"public_key=" PUBLIC2 "\nreplace_allowed_ips=true\nallowed_ip=10.1.0.0/16\n",
+		"public_key=" PUBLIC1 "\nreplace_allowed_ips=true\nallowed_ip=10.1.0.0/16\n"
+		"public_key=" PUBLIC2 "\nreplace_allowed_ips=true\n",
+		"public_key=" PUBLIC1 "\nremove=true\npublic_key=" PUBLIC2
+		"\nallowed_ip=10.1.0.0/16\n",
+		"public_key=" PUBLIC2 "\nremove=true\npublic_key=" PUBLIC3
+		"\nallowed_ip=10.1.0.0/16\n",
+	};
+	struct fake *f = fake_create("wg0");
+	char request[512];
+
+	SET(f, "public_key=" PUBLIC1 "\nallowed_ip=10.1.0.0/16\npublic_key=" PUBLIC2 "\n");
+	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+		f->prefix_changes = 0;
+		snprintf(request, sizeof(request), "set=1\n%s\n", moves[i]);
+		expect(f, request, "errno=0\n\n");
+		assert_int_equal(f->prefix_changes, 1); /* to the new owner; it did not go before */
+		assert_int_equal(f->n_prefixes, 1);
+		fake_check(f);
+	}
+	assert_int_equal(f->dev->n_peers, 1);
+	fake_destroy(f);
+}
+
+static void test_remove(void **state)
+{
+	struct fake *f = fake_create("wg0");
+
+	SET(f, EXAMPLE);
+	/* and made anew: nothing of the old one is left */
+	SET(f, "public_key=" PUBLIC1 "\nremove=true\npublic_key=" PUBLIC1
+	       "\nallowed_ip=10.1.0.0/16\n");
+	check_dump_has(f, PSK, false);
+	check_dump_has(f, "=0\nallowed_ip=10.1.0.0/16\nerrno", true);
+	check_dump_has(f, "192.168.4.4", false);
+	/* it is no more, as far as this request goes */
+	SET(f, "public_key=" PUBLIC1 "\nremove=true\n"
+	       "public_key=" PUBLIC1 "\nupdate_only=true\nallowed_ip=10.2.0.0/16\n");
+	check_dump_has(f, PUBLIC1, false);
+	check_dump_has(f, "10.2.0.0", false);
+	SET(f, "public_key=" PUBLIC2 "\nreplace_allowed_ips=true\nallowed_ip=10.3.0.0/16\n"
+	       "public_key=" PUBLIC2 "\nremove=true\npublic_key=" PUBLIC2 "\nremove=true\n");
+	check_dump_has(f, PUBLIC2, false);
+	assert_int_equal(f->n_prefixes, 0);
+	assert_int_equal(f->dev->n_peers, 1);
 	fake_check(f);
 	fake_destroy(f);
 }
@@ -388,7 +444,7 @@ static void test_too_large(void **state)
 	struct text body = {0};
 	char *was = dump(f);
 
-	while (body.len <= 64u << 20)
+	while (body.len <= 128u << 20)
 		append(&body, line, sizeof(line) - 1);
 	body.len--;
 	refuse(f, body.p, body.len, "errno=-7\n\n", was);
@@ -510,23 +566,25 @@ static void test_several_clients(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_example),
-		cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_allowed_ips),
-		cmocka_unit_test(test_own_key),
-		cmocka_unit_test(test_port_in_use),
-		cmocka_unit_test(test_idempotent),
-		cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_long_line),
-		cmocka_unit_test(test_line_as_long_as_the_buffer),
-		cmocka_unit_test(test_too_large),
-		cmocka_unit_test(test_no_operation),
-		cmocka_unit_test(test_byte_by_byte),
-		cmocka_unit_test(test_cut_off),
-		cmocka_unit_test(test_half_closed),
-		cmocka_unit_test(test_client_gone),
-		cmocka_unit_test(test_several_clients),
+		line_test("P-UA-1", test_empty),
+		line_test("P-UA-2 P-UA-3", test_example),
+		line_test("P-UA-2", test_every_key),
+		line_test("P-UA-2 P-UA-5", test_allowed_ips),
+		line_test("P-UA-4 P-UA-5", test_moves),
+		line_test("P-UA-2", test_remove),
+		line_test("P-UA-2 P-HS-8", test_own_key),
+		line_test("P-UA-4", test_port_in_use),
+		line_test("P-UA-4", test_idempotent),
+		line_test("P-UA-4", test_malformed),
+		line_test("P-UA-4", test_long_line),
+		line_test("P-UA-4", test_line_as_long_as_the_buffer),
+		line_test("P-UA-4", test_too_large),
+		line_test("P-UA-1", test_no_operation),
+		line_test("P-UA-1", test_byte_by_byte),
+		line_test("P-UA-4", test_cut_off),
+		line_test("P-UA-1", test_half_closed),
+		line_test("P-UA-1", test_client_gone),
+		line_test("P-UA-1 P-UA-4", test_several_clients),
 	};
 
 	return cmocka_run_group_tests_name("uapi", tests, fake_setup, fake_teardown);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The configuration protocol (P-UA-5): large tables, slow readers, no memory, and random damage. */
+#include "line_test.h"
 #include "uapi_client.h"
 
 /* Lines that begin with @what. By hand: sanitizers let strstr() walk to the end each time. */
@@ -160,7 +161,7 @@ static void test_no_memory(void **state)
 		t.len = 0;
 		assert_int_equal(getrlimit(RLIMIT_AS, &was), 0);
 		low = was;
-		low.rlim_cur = address_space() + (14u << 20);
+		low.rlim_cur = address_space() + (8u << 20);
 		assert_int_equal(setrlimit(RLIMIT_AS, &low), 0);
 		assert_int_equal(talk(&c, request.p, request.len, 1 << 16, &t), EPOLLIN);
 		assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
@@ -286,11 +287,11 @@ static void test_mutants(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_many_prefixes),
-		cmocka_unit_test(test_many_peers),
-		cmocka_unit_test(test_asks_and_never_reads),
-		cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_mutants),
+		line_test("P-UA-5", test_many_prefixes),
+		line_test("P-UA-5", test_many_peers),
+		line_test("P-UA-1", test_asks_and_never_reads),
+		line_test("P-UA-4", test_no_memory),
+		line_test("P-UA-4", test_mutants),
 	};
 
 	return cmocka_run_group_tests_name("uapi_large", tests, fake_setup, fake_teardown);
