@@ -18,15 +18,16 @@ export BUILD=${BUILD:-build}
 LOGS=$BUILD/log
 JOBS=$(nproc)
 V=${V:-0}
+SCRIPTS_AT_ONCE=${SCRIPTS_AT_ONCE:-2}
 PATTERNS=("$@")
 PASSED=0 FAILED=0 SKIPPED=0 RUN=0
 # What was said to the make that called us is not for the builds below.
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN IPSEC_MB
 
-CHILD=
+declare -A CHILDREN=() # pid -> name of the test
 interrupted() {
 	trap '' INT TERM
-	[ -z "$CHILD" ] || kill -TERM "$CHILD" 2>/dev/null
+	[ ${#CHILDREN[@]} -eq 0 ] || kill -TERM "${!CHILDREN[@]}" 2>/dev/null
 	wait
 	summary
 	exit 130
@@ -97,16 +98,22 @@ show_log() { # show_log failures log
 	fi
 }
 
-# run_bounded seconds log command ...: in the background, so that an interrupt reaches us at once.
-run_bounded() {
-	local limit=$1 log=$2
-	shift 2
+# start_bounded name seconds log command ...: in the background, so that an interrupt reaches us at once.
+start_bounded() {
+	local name=$1 limit=$2 log=$3
+	shift 3
 	mkdir -p "$(dirname "$log")"
 	timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1 &
-	CHILD=$!
-	wait "$CHILD"
-	local status=$?
-	CHILD=
+	CHILDREN[$!]=$name
+}
+
+# run_bounded seconds log command ...
+run_bounded() {
+	start_bounded '' "$@"
+	local child=$! status
+	wait "$child"
+	status=$?
+	unset "CHILDREN[$child]"
 	return $status
 }
 
@@ -173,6 +180,7 @@ run_builds() {
 	always build/gcc 900 bash -c 'mk CC=gcc SAN= BUILD="$BUILD" all tests' || return
 	step build/clang 900 bash -c 'mk CC=clang SAN= BUILD=build-clang all tests'
 	step build/format 120 make --no-print-directory format-check
+	step build/man 60 mandoc -Tlint -W warning man/*.8
 	step build/vmlinux 120 make --no-print-directory BUILD="$BUILD" check-vmlinux
 	step build/shell 60 bash -c 'for f in selftests/*.sh selftests/*/*.sh selftests/*/*.inc .ci/run; do
 		bash -n "$f" || exit 1; done'
@@ -203,12 +211,32 @@ run_units() {
 	fi
 }
 
-run_scripts() { # run_scripts directory limit
-	local f name
-	for f in "selftests/$1"/*.sh; do
-		[ -x "$f" ] || continue
-		name=$1/$(basename "$f" .sh)
-		tap "$name" "$2" "$f"
+# one_ended: waits for one of the started tests to end, and counts it.
+one_ended() {
+	local child status name
+	wait -n -p child "${!CHILDREN[@]}"
+	status=$?
+	name=${CHILDREN[$child]}
+	unset "CHILDREN[$child]"
+	count_tap "$name" $status "$LOGS/$name.log"
+}
+
+# run_scripts limit directory ...: their scripts, SCRIPTS_AT_ONCE at a time: most wait most of the time.
+run_scripts() {
+	local limit=$1 directory f name
+	shift
+	for directory; do
+		for f in "selftests/$directory"/*.sh; do
+			[ -x "$f" ] || continue
+			name=$directory/$(basename "$f" .sh)
+			wanted "$name" || continue
+			RUN=$((RUN + 1))
+			[ ${#CHILDREN[@]} -lt "$SCRIPTS_AT_ONCE" ] || one_ended
+			start_bounded "$name" "$limit" "$LOGS/$name.log" "$f"
+		done
+	done
+	while [ ${#CHILDREN[@]} -gt 0 ]; do
+		one_ended
 	done
 }
 
@@ -219,8 +247,9 @@ if run_builds; then
 	for t in "$BUILD"/selftests/bpf/test_*; do
 		[ -x "$t" ] && [ -f "$t" ] && tap "bpf/$(basename "$t" | sed 's/^test_//')" 300 "$t"
 	done
-	run_scripts netns 300
-	run_scripts interop 300
+	run_scripts 600 interop netns
+	# The table of docs/conformance.md speaks of a whole run only.
+	[ ${#PATTERNS[@]} -gt 0 ] || tap conformance 60 selftests/conformance.py "$LOGS" docs/conformance.md
 fi
 [ $RUN -gt 0 ] || [ $FAILED -gt 0 ] || { echo 'no test matches' && FAILED=1; }
 summary
