@@ -11,16 +11,6 @@ require_wgx
 gone() { ! on A ip link show "$1"; } # sysfs lags behind
 no_daemon() { [[ $(wgx A show 2>&1) == 'wgx: no wgx daemon runs in this network namespace'* ]]; }
 
-# fails STATUS TEXT command ...: this exit status, and this line on stderr
-fails() {
-	local want=$1 text=$2 status=0
-	shift 2
-	"$@" >"$WORK/out" 2>"$WORK/err" || status=$?
-	echo "status $status"
-	cat "$WORK/out" "$WORK/err"
-	[ $status -eq "$want" ] && [ "$(cat "$WORK/err")" = "$text" ]
-}
-
 host_add A B
 link A eth0 B eth0
 addr A eth0 192.0.2.1/24
@@ -28,7 +18,7 @@ addr B eth0 192.0.2.2/24
 
 # ---- before there is a daemon ----
 
-check 'show without a daemon' fails 1 \
+check 'show without a daemon' fails_with 1 \
 	'wgx: no wgx daemon runs in this network namespace; create an interface first: wgx wg0' \
 	wgx A show
 for name in a/b 'a b' a:b abcdefghijklmnop wg%d all default . ..; do

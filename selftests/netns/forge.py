@@ -4,7 +4,12 @@
 
 frames IFACE KIND COUNT    write frames of one kind onto IFACE past its qdisc and tcx programs
 flood DST PORT COUNT       UDP superframes of forged messages of all types, to DST PORT
+single DST PORT KIND COUNT forged messages of one kind, a datagram each
+again DST PORT PCAP        the UDP payloads of a capture (Ethernet, IPv4) once more, a datagram each
 relay PORT DST DSTPORT     forward UDP to DST; wraps each datagram in a superframe of forgeries
+sniff IFACE PORT FILE      the first data message that leaves by IFACE to PORT, into FILE
+copies FILE DST PORT KIND COUNT
+                           superframes of that message, changed: replay, tag, index, short, type
 raw-send DST PROTO COUNT   IP packets of a protocol this kernel may not know, random payloads
 raw-recv V PROTO COUNT     receive COUNT of those over IPvV; raw-* print a digest of all payloads
 """
@@ -17,7 +22,9 @@ import struct
 import sys
 
 SOL_PACKET, PACKET_VNET_HDR, PACKET_QDISC_BYPASS = 263, 15, 20
+ETH_P_ALL, PACKET_OUTGOING = 3, 4
 SOL_UDP, UDP_SEGMENT = 17, 103
+SO_RCVBUFFORCE = 33
 STAMP_MAGIC, STAMP_PARTIAL, STAMP_NO_PEER, STAMP_INGRESS = 0x7866, 1, 2, 4
 SRC, DST = "10.7.0.1", "10.7.0.2"
 
@@ -145,6 +152,88 @@ def flood(dst, port, count):
     print(sent)
 
 
+def wrong_length():
+    kind, size = random.choice(((1, 148), (2, 92), (3, 64)))
+    return forged(kind, random.choice((size - 1, size + 1, random.choice([n for n in (64, 92, 148) if n != size]))))
+
+
+# kind -> a message that is certain to be refused
+SINGLES = {
+    "type": lambda: struct.pack("<I", random.choice((0, 5, 255, 0x101, 0x80000004))) + os.urandom(144),
+    "length": wrong_length,
+    "short": lambda: forged(4, random.randrange(4, 32)),
+    "scrap": lambda: os.urandom(random.randrange(0, 4)),
+    "initiation": lambda: forged(1, 148),
+    "response": lambda: forged(2, 92),
+    "cookie": lambda: forged(3, 64),
+    "data": lambda: forged(4, random.randrange(32, 1400)),
+}
+
+
+def send_slowly(dst, port, messages):
+    s = socket.socket(family(dst), socket.SOCK_DGRAM)
+    sent = 0
+    for m in messages:
+        s.sendto(m, (dst, int(port)))
+        sent += 1
+        if sent % 32 == 0:
+            select.select([], [], [], 0.001)
+    print(sent)
+
+
+def single(dst, port, kind, count):
+    send_slowly(dst, port, (SINGLES[kind]() for _ in range(int(count))))
+
+
+def udp_payloads(pcap):
+    with open(pcap, "rb") as f:
+        data = f.read()
+    at = 24
+    while at + 16 <= len(data):
+        size = struct.unpack("=I", data[at + 8:at + 12])[0]
+        frame = data[at + 16:at + 16 + size]
+        udp = 14 + 4 * (frame[14] & 15)
+        yield frame[udp + 8:udp + struct.unpack("!H", frame[udp + 4:udp + 6])[0]]
+        at += 16 + size
+
+
+def again(dst, port, pcap):
+    send_slowly(dst, port, udp_payloads(pcap))
+
+
+def sniff(iface, port, path):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+    s.bind((iface, ETH_P_ALL))
+    s.settimeout(20)
+    print("ready", flush=True)
+    while True:
+        p, (_, _, kind, *_) = s.recvfrom(65535)
+        if kind == PACKET_OUTGOING and p[0] >> 4 == 4 and p[9] == 17 and struct.unpack("!H", p[22:24])[0] == int(port) and p[28] == 4:
+            with open(path, "wb") as f:
+                f.write(p[28:])
+            return
+
+
+# kind -> what is made of a data message. Those that keep the index are of the session's peer, it seems.
+CHANGES = {
+    "replay": lambda m: m,
+    "tag": lambda m: m[:-1] + bytes([m[-1] ^ 1]),
+    "index": lambda m: m[:4] + bytes(b ^ 0xFF for b in m[4:8]) + m[8:],
+    "short": lambda m: m[:31],
+    "type": lambda m: bytes([9]) + m[1:],
+}
+
+
+def copies(path, dst, port, kind, count):
+    with open(path, "rb") as f:
+        message = CHANGES[kind](f.read())
+    s = socket.socket(family(dst), socket.SOCK_DGRAM)
+    for _ in range(int(count) // 50):
+        send_gso(s, [message] * 50, (dst, int(port)))
+        select.select([], [], [], 0.0005)
+    print(int(count) // 50 * 50)
+
+
 def wrapped(datagram):
     """The datagram among forgeries of its size; the last is an initiation of the right length."""
     size = len(datagram)
@@ -198,6 +287,7 @@ def raw_send(dst, proto, count):
 def raw_recv(version, proto, count):
     v6 = version == "6"
     s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, int(proto))
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # all of them, however busy the machine
     s.settimeout(5)
     print("ready", file=sys.stderr, flush=True)
     got = set()
@@ -210,7 +300,7 @@ def raw_recv(version, proto, count):
     print(digest(list(got)))
 
 
-COMMANDS = {"frames": frames, "flood": flood, "relay": relay, "raw-send": raw_send, "raw-recv": raw_recv}
+COMMANDS = {"frames": frames, "flood": flood, "single": single, "again": again, "relay": relay, "sniff": sniff, "copies": copies, "raw-send": raw_send, "raw-recv": raw_recv}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:

@@ -88,7 +88,7 @@ alive 'after forged messages'
 spawn C relay python3 "$SELFTESTS/netns/forge.py" relay 51820 203.0.113.2 51820
 wait_for 10 grep -q relaying "$WORK/relay.log"
 wg_peer A wg0 B wg0 endpoint 198.51.100.3:51820
-every_ping() { on A ping -q -i 0.005 -c 400 -w 30 -s "$1" 10.7.0.2 | grep -E '\b(400|399) received'; }
+every_ping() { on A ping -q -i 0.005 -c 400 -W 5 -s "$1" 10.7.0.2 | grep -E '\b(400|399) received'; }
 check 'data among forgeries arrives' every_ping 100
 check 'larger data among forgeries arrives' every_ping 1300
 check 'the peer came through the relay' sh -c \

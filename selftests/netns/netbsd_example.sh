@@ -30,23 +30,68 @@ on A ip route add default via 192.0.2.1
 on B ip route add default via 198.51.100.1
 forwarding A r
 
-check 'wg0 on the server' impl_up A wg0 "$IMPL" || finish
-check 'wg0 on the client' impl_up B wg0 "$IMPL" || finish
-key_for A wg0
-key_for B wg0
-(umask 077 && wg genpsk >"$WORK/psk")
-check 'configure the server' on A wg set wg0 private-key "$WORK/A.wg0.key" listen-port 1234 \
-	peer "$(pub_of B wg0)" preshared-key "$WORK/psk" allowed-ips 10.2.0.42/32,fd00:2::42/128
-check 'configure the client' on B wg set wg0 private-key "$WORK/B.wg0.key" \
-	peer "$(pub_of A wg0)" preshared-key "$WORK/psk" endpoint 192.0.2.123:1234 \
-	allowed-ips 10.2.0.1/32,fd00:2::1/128,10.1.0.0/24,fd00:1::/64
-addr A wg0 10.2.0.1/24 fd00:2::1/64
-addr B wg0 10.2.0.42/24 fd00:2::42/64
-on A ip link set wg0 up
-on B ip link set wg0 up
+# ---- as docs/netbsd.md has it, line by line ----
+
+public() { on "$1" cat /etc/wg/wg0.pub 2>/dev/null || echo "$2"; }
+# The keys that the example has are those that were made here.
+with_keys() { sed "s,N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y=,$(public A '&'),; s,X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU=,$(public B '&'),"; }
+functions=
+# run_line HOST COMMAND OUTPUT: a function is for the lines to come; an output has to be that one, where there is one
+run_line() {
+	local command output status=0
+	command=$(with_keys <<<"$2") output=$(with_keys <<<"$3")
+	case $command in *'() {'*) functions="$functions$command"$'\n' && return ;; esac
+	on "$1" bash -c "PATH=$BUILD:\$PATH; $functions$command" >"$WORK/output" 2>&1 || status=$?
+	cat "$WORK/output"
+	[ $status -eq 0 ] && { [ -z "$output" ] || [ "$output" = "$(cat "$WORK/output")" ]; }
+}
+decode() { [ "$1" = - ] || base64 -d <<<"$1"; }
+run_doc() {
+	local host command output
+	python3 "$SELFTESTS/console.py" "$TOP/docs/netbsd.md" >"$WORK/commands"
+	while read -r host command output; do
+		command=$(decode "$command") output=$(decode "$output")
+		case $command in
+		*'wg-userspace 0 create') [ "$host" = A ] && on A cat /etc/wg/wg0.A-B | on B sh -c 'umask 077; cat >/etc/wg/wg0.A-B' ;;
+		*'wgx boot wg0') awk '/^```conf/ { on = 1; next } /^```/ { on = 0 } on' "$TOP/docs/netbsd.md" | with_keys |
+			on B sh -c 'cat >/etc/ifconfig.wg0' ;;
+		esac
+		check "$host# ${command%%$'\n'*}" run_line "$host" "$command" "$output"
+	done <"$WORK/commands"
+}
+
+by_doc() {
+	local h
+	for h in A B; do on $h sh -c 'cp -a /etc /run/etc && mount --bind /run/etc /etc'; done
+	run_doc
+	check_equal 'all lines of the document' "$(grep -c . "$WORK/commands")" "$(grep -c '^[AB]# ' "$TOP/docs/netbsd.md")"
+	check 'and the LAN' on B wg set wg0 peer "$(public A)" allowed-ips 10.2.0.1/32,fd00:2::1/128,10.1.0.0/24,fd00:1::/64
+	check_equal 'the peers keep their names' "$(for h in A B; do wgx_json $h '.interfaces[].peers[].name'; done)" $'B\nA'
+}
+
+# ---- the same by wg, for implementations that are not wgx ----
+
+by_wg() {
+	check 'wg0 on the server' impl_up A wg0 "$IMPL" || finish
+	check 'wg0 on the client' impl_up B wg0 "$IMPL" || finish
+	key_for A wg0
+	key_for B wg0
+	(umask 077 && wg genpsk >"$WORK/psk")
+	check 'configure the server' on A wg set wg0 private-key "$WORK/A.wg0.key" listen-port 1234 \
+		peer "$(pub_of B wg0)" preshared-key "$WORK/psk" allowed-ips 10.2.0.42/32,fd00:2::42/128
+	check 'configure the client' on B wg set wg0 private-key "$WORK/B.wg0.key" \
+		peer "$(pub_of A wg0)" preshared-key "$WORK/psk" endpoint 192.0.2.123:1234 \
+		allowed-ips 10.2.0.1/32,fd00:2::1/128,10.1.0.0/24,fd00:1::/64
+	addr A wg0 10.2.0.1/24 fd00:2::1/64
+	addr B wg0 10.2.0.42/24 fd00:2::42/64
+	on A ip link set wg0 up
+	on B ip link set wg0 up
+	check 'attach the server' impl_attach A wan0 "$IMPL"
+}
+
+if [ "$IMPL" = wgx ]; then by_doc; else by_wg; fi
 on B ip route add 10.1.0.0/24 dev wg0
 on B ip -6 route add fd00:1::/64 dev wg0
-check 'attach the server' impl_attach A wan0 "$IMPL"
 check 'attach the client' impl_attach B eth0 "$IMPL"
 
 endpoint_of_b() { on A wg show wg0 endpoints | cut -f2; }
