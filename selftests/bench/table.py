@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""table.py RESULTS.TSV: medians and ratios of tunnel.sh's rounds, as a Markdown table.
+"""table.py RESULTS.TSV: medians and ratios of a bench's rounds, as a Markdown table.
 table.py --insert SECTION.md RESULTS.md: puts a section at the top of the results."""
 import collections
 import os
@@ -9,22 +9,30 @@ import sys
 
 TITLES = {
     "tcp1": "TCP ×1", "tcp4": "TCP ×4", "bidir": "TCP both ways at once", "rr": "request/response",
+    "none": "no flood", "badmac1": "initiations with a wrong mac1", "mac1": "initiations with the right mac1",
+    "mac2": "initiations with the right mac1 and a wrong cookie", "index": "data with random indices",
+    "tag": "data with a right index and a wrong tag", "replay": "replayed data",
     "pass": "a link that passes superframes", "segment": "a link that segments (GRO at the receiver)",
 }
 SIDE = ("cpu", "retransmits", "sent-kpps") # said beside the value, not a row of their own
+LESS = ("us", "s", "ns", "cores") # units of which less is better
 
 
 def load(path):
-    """(link, test, metric) -> {impl: [value of each round]}, in the order of first appearance"""
-    data = collections.OrderedDict()
+    """(link, test, metric) -> {impl: [value of each round]}, in the order of first appearance; and what is no number:
+    link -> {(test, impl): the last equation}"""
+    data, equations = collections.OrderedDict(), {}
     for line in open(path):
         link, impl, _, test, metric, value = line.rstrip("\n").split("\t")
+        if metric == "equation":
+            equations.setdefault(link, {})[test, impl] = value
+            continue
         try:
             number = float(value)
         except ValueError:
             continue # that round's test failed
         data.setdefault((link, test, metric), {}).setdefault(impl, []).append(number)
-    return data
+    return data, equations
 
 
 def cell(values):
@@ -36,31 +44,36 @@ def cell(values):
 
 
 def ratio(first, second):
-    if not first or not second or not statistics.median(second):
+    if not first or not second or not round(statistics.median(second), 2):
         return "—"
-    return f"{statistics.median(first) / statistics.median(second):.2f}×"
+    r = statistics.median(first) / statistics.median(second)
+    return f"{r:.{0 if r >= 100 else 2}f}×"
 
 
 def title(test):
     return TITLES.get(test, f"UDP overload, {test[3:]} bytes" if test.startswith("udp") else test)
 
 
-def table(data, link, impls):
+def table(data, link, impls, equations):
     name = TITLES.get(link, link)
-    out = [f"### {name[0].upper()}{name[1:]}", "",
-           "| | " + " | ".join(impls) + (" | ratio" if len(impls) == 2 else "") +
-           " | cores in use |", "| --- " * (2 + len(impls) + (len(impls) == 2)) + "|"]
+    compared = (impls[0], impls[-1]) if len(impls) == 2 or impls[-1] == "wireguard-go" else ()
+    has_cpu = any(lk == link and metric == "cpu" for lk, _, metric in data)
+    head = impls + ["ratio" if len(impls) == 2 else " : ".join(compared)][:len(compared)] + ["cores in use"][:has_cpu]
+    out = [f"### {name[0].upper()}{name[1:]}", "", "| | " + " | ".join(head) + " |", "| --- " * (1 + len(head)) + "|"]
     for (lk, test, metric), by_impl in data.items():
         if lk != link or metric in SIDE:
             continue
-        less = " (less is better)" if metric.endswith("-us") else ""
+        less = " (less is better)" if metric.split("-")[-1] in LESS else ""
         row = [f"{title(test)}, {metric.replace('-', ', ')}{less}"] + [cell(by_impl.get(i, [])) for i in impls]
-        if len(impls) == 2:
-            row.append(ratio(*(by_impl.get(i, []) for i in impls)))
-        cpu = data.get((link, test, "cpu"), {})
-        row.append(" / ".join(f"{statistics.median(cpu[i]):.2f}" if i in cpu else "—" for i in impls))
+        if compared:
+            row.append(ratio(*(by_impl.get(i, []) for i in compared)))
+        if has_cpu:
+            cpu = data.get((link, test, "cpu"), {})
+            row.append(" / ".join(f"{statistics.median(cpu[i]):.2f}" if i in cpu else "—" for i in impls))
         out.append("| " + " | ".join(row) + " |")
-    return out + [""] + retransmits(data, link, impls)
+    out += [""] + retransmits(data, link, impls)
+    told = [f"- {test}, {impl}: {text}" for (test, impl), text in equations.get(link, {}).items()]
+    return out + (["What became of each packet, in the last round:", ""] + told + [""] if told else [])
 
 
 def retransmits(data, link, impls):
@@ -83,16 +96,15 @@ def insert(section, results):
 def main():
     if sys.argv[1:2] == ["--insert"]:
         return insert(*sys.argv[2:4])
-    data = load(sys.argv[1])
+    data, equations = load(sys.argv[1])
     impls = list(dict.fromkeys(i for by_impl in data.values() for i in by_impl))
-    if "wgx" in impls: # the ratio is always wgx over the other
-        impls.sort(key=lambda i: i != "wgx")
+    impls.sort(key=lambda i: i == "wireguard-go") # the ratio is always wgx over the other
     rounds = max((len(v) for by_impl in data.values() for v in by_impl.values()), default=0)
     if not rounds:
         sys.exit("no results")
     print(f"Medians of {rounds} rounds (lowest to highest).\n")
     for link in dict.fromkeys(k[0] for k in data):
-        print("\n".join(table(data, link, impls)))
+        print("\n".join(table(data, link, impls, equations)))
 
 
 main()

@@ -14,6 +14,7 @@
 # over outer IPv6, so that the tunnel's own datagrams are not in that count.
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/../lib.sh"
+. "$HERE/bench.inc"
 
 ROUNDS=${ROUNDS:-5}
 export T=${T:-3}
@@ -32,16 +33,6 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-
-die() {
-	echo "bench: $*" >&2
-	exit 1
-}
-
-RESULTS=$WORK/results.tsv # link impl round test metric value
-: >"$RESULTS"
-
-record() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$LINK" "$IMPL" "$ROUND" "$1" "$2" "$3" >>"$RESULTS"; }
 
 cpu_busy_idle() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9, $5 + $6 }' /proc/stat; }
 
@@ -137,40 +128,15 @@ one_round() {
 	host_del A B
 }
 
-#--- what is needed
-[ "$(id -u)" = 0 ] || die 'needs root: it makes network namespaces'
-"$SELFTESTS/setup.sh" || exit 1
 RR=$BUILD/selftests/tools/rr
-make --no-print-directory -s -C "$TOP" BUILD="$BUILD" "$RR" >&2 || die 'make rr'
-case " ${IMPLS[*]} " in
-*' wgx '*) make --no-print-directory -s -C "$TOP" BUILD="$BUILD" all >&2 || die 'make' ;;
-esac
-WGGO_BENCH=$("$HERE/get_wireguard_go.sh" "$BUILD/wireguard-go") || exit 1
+need all "$RR"
 
 for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
 	for LINK in "${LINKS[@]}"; do
-		# Who begins changes with the round, so that neither always meets the warmer machine.
-		order=("${IMPLS[@]}")
-		[ $((ROUND % 2)) = 1 ] || order=("${IMPLS[@]:1}" "${IMPLS[0]}")
-		for IMPL in "${order[@]}"; do
+		for IMPL in $(in_turn); do
 			echo "round $ROUND of $ROUNDS, link $LINK, $IMPL"
 			one_round
 		done
 	done
 done
-
-python3 "$HERE/table.py" "$RESULTS" >"$WORK/table.md" || die 'table.py'
-cat "$WORK/table.md"
-if [ "$WRITE" = yes ]; then
-	{
-		printf '## wgx against wireguard-go, %s\n\n' "$(date -u +%Y-%m-%d)"
-		printf 'Commit %s. Machine: %s, %s cores, Linux %s; both ends, iperf3 and the tunnels share it.\n' \
-			"$(git -C "$TOP" describe --always --dirty 2>/dev/null || echo unknown)" \
-			"$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" "$(nproc)" "$(uname -r)"
-		printf 'Command: `%s`\n\n' "$(echo "$COMMAND" | sed 's/ *$//')"
-		cat "$WORK/table.md"
-		echo
-	} >"$WORK/section.md"
-	python3 "$HERE/table.py" --insert "$WORK/section.md" "$HERE/RESULTS.md" || die 'RESULTS.md'
-	echo "written to selftests/bench/RESULTS.md"
-fi
+report "$WRITE" 'wgx against wireguard-go' 'both ends, iperf3 and the tunnels share it.'
