@@ -56,7 +56,7 @@ int wgx_socket_listen(const char *directory, const char *path)
 	mask = umask(0177);
 	err = bind(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
 	umask(mask);
-	if (!err && listen(fd, 64))
+	if (!err && listen(fd, SOMAXCONN))
 		err = -errno;
 	if (err) {
 		close(fd);
