@@ -48,7 +48,7 @@ for patch in selftests/mutations/*.patch; do
 	log=$TREE/run.log
 	if ! patch -d "$TREE" -p1 --force --silent <"$patch" >"$log" 2>&1; then
 		result 'not ok' "$what: does not apply" "$log"
-	elif timeout -k 10 "$LIMIT" env -u BUILD V=1 "$TREE/selftests/run.sh" "$test" >"$log" 2>&1 </dev/null; then
+	elif timeout -k 10 "$LIMIT" env -u BUILD V=1 RERUN=0 "$TREE/selftests/run.sh" "$test" >"$log" 2>&1 </dev/null; then
 		result 'not ok' "$what: no test noticed" "$log"
 	elif ! grep -q '^ok   build/gcc' "$log"; then
 		result 'not ok' "$what: does not build" "$log"

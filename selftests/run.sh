@@ -7,6 +7,9 @@
 # A pattern is a part of a test's name: build/, unit/, asan/, tsan/, nomb/, bpf/, netns/, interop/,
 # netns/tunnel. Each test prints TAP lines, which are counted; the last line of all is
 # "N passed, N failed, N skipped". V=1 shows every line of every test.
+#
+# A test that fails is run once more, a script alone and after all others. If it passes then, that counts, and the
+# test is named as flaky before the last line; its first log stays in $BUILD/log.first. RERUN=0: the first counts.
 set -u -o pipefail
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -18,9 +21,10 @@ export BUILD=${BUILD:-build}
 LOGS=$BUILD/log
 JOBS=$(nproc)
 V=${V:-0}
+RERUN=${RERUN:-1}
 SCRIPTS_AT_ONCE=${SCRIPTS_AT_ONCE:-2}
 PATTERNS=("$@")
-PASSED=0 FAILED=0 SKIPPED=0 RUN=0
+PASSED=0 FAILED=0 SKIPPED=0 RUN=0 FLAKY=()
 # What was said to the make that called us is not for the builds below.
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN IPSEC_MB
 
@@ -34,7 +38,10 @@ interrupted() {
 }
 trap interrupted INT TERM
 
-summary() { echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"; }
+summary() {
+	[ ${#FLAKY[@]} -eq 0 ] || echo "flaky, passed when run again: ${FLAKY[*]}"
+	echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+}
 
 wanted() {
 	local p
@@ -56,34 +63,61 @@ any_wanted() {
 	return 1
 }
 
-# count_tap name status log: adds the log's TAP lines up and prints the test's line.
-count_tap() {
-	local name=$1 status=$2 log=$3 pass fail skip plan note=
+# read_tap status log: what the log's TAP lines say, into PASS, FAIL, SKIP and NOTE. Fails if a test did.
+read_tap() {
+	local status=$1 log=$2 plan
+	NOTE=
 	# cmocka writes "not ok N # SKIP name" for a skipped test.
-	skip=$(grep -ciE '^(not )?ok\b.*# *skip' "$log")
-	fail=$(grep -E '^not ok\b' "$log" | grep -civE '# *skip')
-	pass=$(grep -E '^ok\b' "$log" | grep -civE '# *skip')
+	SKIP=$(grep -ciE '^(not )?ok\b.*# *skip' "$log")
+	FAIL=$(grep -E '^not ok\b' "$log" | grep -civE '# *skip')
+	PASS=$(grep -E '^ok\b' "$log" | grep -civE '# *skip')
 	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
 	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
-		fail=$((fail + 1)) note=' (timed out)'
-	elif [ "$status" != 0 ] && [ "$fail" = 0 ]; then
-		fail=1 note=" (exit status $status)"
-	elif [ $((pass + fail + skip)) = 0 ]; then
-		fail=1 note=' (no TAP line)'
+		FAIL=$((FAIL + 1)) NOTE=' (timed out)'
+	elif [ "$status" != 0 ] && [ "$FAIL" = 0 ]; then
+		FAIL=1 NOTE=" (exit status $status)"
+	elif [ $((PASS + FAIL + SKIP)) = 0 ]; then
+		FAIL=1 NOTE=' (no TAP line)'
 	elif [ "$plan" = 0 ]; then
-		fail=$((fail + 1)) note=' (no plan)'
-	elif [ "$plan" != $((pass + fail + skip)) ]; then
-		fail=$((fail + 1)) note=" (planned $plan)"
+		FAIL=$((FAIL + 1)) NOTE=' (no plan)'
+	elif [ "$plan" != $((PASS + FAIL + SKIP)) ]; then
+		FAIL=$((FAIL + 1)) NOTE=" (planned $plan)"
 	fi
-	PASSED=$((PASSED + pass)) FAILED=$((FAILED + fail)) SKIPPED=$((SKIPPED + skip))
-	if [ "$fail" != 0 ]; then
-		printf 'FAIL %-34s %d passed, %d failed, %d skipped%s\n' "$name" $pass $fail $skip "$note"
-	elif [ "$pass" = 0 ]; then
+	[ "$FAIL" = 0 ]
+}
+
+# count_tap name status log: adds the log's TAP lines up and prints the test's line.
+count_tap() {
+	local name=$1 log=$3
+	read_tap "$2" "$log"
+	PASSED=$((PASSED + PASS)) FAILED=$((FAILED + FAIL)) SKIPPED=$((SKIPPED + SKIP))
+	if [ "$FAIL" != 0 ]; then
+		printf 'FAIL %-34s %d passed, %d failed, %d skipped%s\n' "$name" "$PASS" "$FAIL" "$SKIP" "$NOTE"
+	elif [ "$PASS" = 0 ]; then
 		printf 'skip %-34s %s\n' "$name" "$(sed -nE 's/^(not )?ok.*# *SKIP *//Ip' "$log" | head -n 1)"
 	else
-		printf 'ok   %-34s %d passed%s\n' "$name" $pass "$([ "$skip" = 0 ] || echo ", $skip skipped")"
+		printf 'ok   %-34s %d passed%s\n' "$name" "$PASS" "$([ "$SKIP" = 0 ] || echo ", $SKIP skipped")"
 	fi
-	show_log "$fail" "$log"
+	show_log "$FAIL" "$log"
+}
+
+# again name status log: true if the test failed and gets another run; its log is put aside.
+again() {
+	local first=$LOGS.first/$1.log
+	[ "$RERUN" = 1 ] && ! read_tap "$2" "$3" || return
+	mkdir -p "$(dirname "$first")"
+	mv "$3" "$first"
+	printf 'once %-34s %d passed, %d failed, %d skipped%s; to be run again\n' "$1" "$PASS" "$FAIL" "$SKIP" "$NOTE"
+	show_log "$FAIL" "$first"
+}
+
+# second name seconds log command ...: that run. It says whether the test is flaky.
+second() {
+	local name=$1 log=$3 status
+	run_bounded "${@:2}"
+	status=$?
+	! read_tap $status "$log" || FLAKY+=("$name")
+	count_tap "$name" $status "$log"
 }
 
 show_log() { # show_log failures log
@@ -119,12 +153,17 @@ run_bounded() {
 
 # tap name seconds command ...: a program that prints TAP lines
 tap() {
-	local name=$1 limit=$2 log=$LOGS/$1.log
+	local name=$1 limit=$2 log=$LOGS/$1.log status
 	shift 2
 	wanted "$name" || return 0
 	RUN=$((RUN + 1))
 	run_bounded "$limit" "$log" "$@"
-	count_tap "$name" $? "$log"
+	status=$?
+	if again "$name" $status "$log"; then
+		second "$name" "$limit" "$log" "$@"
+	else
+		count_tap "$name" $status "$log"
+	fi
 }
 
 # step name seconds command ...: one test by its exit status. Only where wanted.
@@ -211,19 +250,23 @@ run_units() {
 	fi
 }
 
-# one_ended: waits for one of the started tests to end, and counts it.
+# one_ended: waits for one of the started tests to end, and counts it, or keeps it for another run.
 one_ended() {
 	local child status name
 	wait -n -p child "${!CHILDREN[@]}"
 	status=$?
 	name=${CHILDREN[$child]}
 	unset "CHILDREN[$child]"
-	count_tap "$name" $status "$LOGS/$name.log"
+	if again "$name" $status "$LOGS/$name.log"; then
+		AGAIN+=("$name")
+	else
+		count_tap "$name" $status "$LOGS/$name.log"
+	fi
 }
 
 # run_scripts limit directory ...: their scripts, SCRIPTS_AT_ONCE at a time: most wait most of the time.
 run_scripts() {
-	local limit=$1 directory f name
+	local limit=$1 directory f name AGAIN=()
 	shift
 	for directory; do
 		for f in "selftests/$directory"/*.sh; do
@@ -238,10 +281,13 @@ run_scripts() {
 	while [ ${#CHILDREN[@]} -gt 0 ]; do
 		one_ended
 	done
+	for name in "${AGAIN[@]}"; do
+		second "$name" "$limit" "$LOGS/$name.log" "selftests/$name.sh"
+	done
 }
 
 "$SELFTESTS/setup.sh" || { PASSED=0 FAILED=1 && summary && exit 1; }
-rm -rf "$LOGS"
+rm -rf "$LOGS" "$LOGS.first"
 if run_builds; then
 	run_units
 	for t in "$BUILD"/selftests/bpf/test_*; do
