@@ -171,6 +171,7 @@ install: $(BUILD)/wgx
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man5 man/wgx.conf.5
 	install -d $(DESTDIR)$(DOCDIR)
 	install -m 0644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	install -D -m 0644 -t $(DESTDIR)$(DOCDIR)/img docs/img/*.svg
 	install -d $(DESTDIR)$(SYSTEMDDIR)/network
 	install -m 0644 deploy/05-wgx.network deploy/05-wgx.link $(DESTDIR)$(SYSTEMDDIR)/network
 	install -D -m 0644 deploy/wg-quick@.service.d/wgx.conf \

@@ -1,31 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""console.py FILE.md: the commands of its ```console blocks, one a line: the host in front of "# ", the command and
-what it prints, the last two in base64, "-" for none. A backslash joins lines of a command."""
+"""console.py FILE.md: what the document has people do, in its order, one thing a line, in words of which the last two
+are in base64, "-" for none:
+	run HOST COMMAND OUTPUT     from ```console blocks: "HOST# COMMAND", and what that prints
+	file HOST PATH CONTENT      a ```ini or ```conf block that begins with "# HOST: PATH"
+A backslash joins lines of a command."""
 import base64
 import re
 import sys
 
-
-def blocks(text):
-    return re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(console|ini|conf)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def commands(block):
-    """[host, command, output] of each"""
+    """["run", host, command, output] of each"""
     found, joined = [], False
     for line in block.splitlines():
         start = re.match(r"(\w+)# (.*)", line)
         if joined:
-            found[-1][1] += "\n" + line
+            found[-1][2] += "\n" + line
         elif start:
-            found.append([start[1], start[2], ""])
+            found.append(["run", start[1], start[2], ""])
         else:
-            found[-1][2] += line + "\n"
+            found[-1][3] += line + "\n"
             continue
         joined = line.endswith("\\")
     return found
 
 
-for block in blocks(open(sys.argv[1], encoding="utf-8").read()):
-    for host, *texts in commands(block):
-        print(host, *(base64.b64encode(t.encode()).decode() or "-" for t in texts))
+def files(block):
+    head = re.match(r"# (\w+): (/\S+)\n", block)
+    return [["file", head[1], head[2], block[head.end():]]] if head else []
+
+
+for kind, block in BLOCK.findall(open(sys.argv[1], encoding="utf-8").read()):
+    for what, host, *texts in commands(block) if kind == "console" else files(block):
+        print(what, host, *(base64.b64encode(t.encode()).decode() or "-" for t in texts))

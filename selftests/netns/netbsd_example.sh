@@ -11,6 +11,7 @@
 #
 # A listens on port 1234 and does not know where B is. Later B moves to 203.0.113.7.
 . "$(dirname "$0")/../lib.sh"
+. "$SELFTESTS/docs.inc"
 require wg iperf3 jq socat
 require_impl "$IMPL"
 
@@ -32,39 +33,19 @@ forwarding A r
 
 # ---- as docs/netbsd.md has it, line by line ----
 
-public() { on "$1" cat /etc/wg/wg0.pub 2>/dev/null || echo "$2"; }
+public() { on "$1" cat /etc/wg/wg0.pub; }
 # The keys that the example has are those that were made here.
-with_keys() { sed "s,N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y=,$(public A '&'),; s,X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU=,$(public B '&'),"; }
-functions=
-# run_line HOST COMMAND OUTPUT: a function is for the lines to come; an output has to be that one, where there is one
-run_line() {
-	local command output status=0
-	command=$(with_keys <<<"$2") output=$(with_keys <<<"$3")
-	case $command in *'() {'*) functions="$functions$command"$'\n' && return ;; esac
-	on "$1" bash -c "PATH=$BUILD:\$PATH; $functions$command" >"$WORK/output" 2>&1 || status=$?
-	cat "$WORK/output"
-	[ $status -eq 0 ] && { [ -z "$output" ] || [ "$output" = "$(cat "$WORK/output")" ]; }
-}
-decode() { [ "$1" = - ] || base64 -d <<<"$1"; }
-run_doc() {
-	local host command output
-	python3 "$SELFTESTS/console.py" "$TOP/docs/netbsd.md" >"$WORK/commands"
-	while read -r host command output; do
-		command=$(decode "$command") output=$(decode "$output")
-		case $command in
-		*'wg-userspace 0 create') [ "$host" = A ] && on A cat /etc/wg/wg0.A-B | on B sh -c 'umask 077; cat >/etc/wg/wg0.A-B' ;;
-		*'wgx boot wg0') awk '/^```conf/ { on = 1; next } /^```/ { on = 0 } on' "$TOP/docs/netbsd.md" | with_keys |
-			on B sh -c 'cat >/etc/ifconfig.wg0' ;;
-		esac
-		check "$host# ${command%%$'\n'*}" run_line "$host" "$command" "$output"
-	done <"$WORK/commands"
+DOC_TEXT['N+B4Nelg+4ysvbLW3qenxIwrJVE9MdjMyqrIisH7V0Y=']='A cat /etc/wg/wg0.pub'
+DOC_TEXT['X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU=']='B cat /etc/wg/wg0.pub'
+doc_hook() {
+	[ "$2" = 'wg-userspace 0 create' ] && on A test -e /etc/wg/wg0.A-B || return 0
+	on A cat /etc/wg/wg0.A-B | on B sh -c 'umask 077; cat >/etc/wg/wg0.A-B'
 }
 
 by_doc() {
 	local h
-	for h in A B; do on $h sh -c 'cp -a /etc /run/etc && mount --bind /run/etc /etc'; done
-	run_doc
-	check_equal 'all lines of the document' "$(grep -c . "$WORK/commands")" "$(grep -c '^[AB]# ' "$TOP/docs/netbsd.md")"
+	doc_host A B
+	run_doc "$TOP/docs/netbsd.md"
 	check 'and the LAN' on B wg set wg0 peer "$(public A)" allowed-ips 10.2.0.1/32,fd00:2::1/128,10.1.0.0/24,fd00:1::/64
 	check_equal 'the peers keep their names' "$(for h in A B; do wgx_json $h '.interfaces[].peers[].name'; done)" $'B\nA'
 }
