@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/peer.h"
@@ -16,6 +17,7 @@
 
 #define REQUEST_MAX 65536
 #define CLIENTS_MAX 64
+#define LOOKERS_MAX 16 /* of these, those who may only look */
 #define LARGE_REPLY (1u << 20)
 
 struct wgx_control_client {
@@ -28,6 +30,7 @@ struct wgx_control_client {
 	size_t in_len;
 	char *out; /* an answer being sent */
 	size_t out_len, out_at;
+	bool looks_only; /* neither root nor who runs the daemon: may show, and no more */
 };
 
 static void free_client(struct wgx_control_client *c)
@@ -157,7 +160,8 @@ static json_t *do_show(struct wgx_control_client *c, const json_t *request)
 
 	if (peer && !name)
 		return refuse(-EINVAL, "show: a peer, but no interface named");
-	o = wgx_show(c->daemon, name, peer, error, sizeof(error));
+	o = wgx_show(c->daemon, name, peer, !json_is_false(json_object_get(request, "peers")),
+		     error, sizeof(error));
 	if (!o)
 		return refuse(name && !wgx_served_find(c->daemon, name) ? -ENODEV : -ENOENT, error);
 	json_object_set_new(o, "ok", json_true());
@@ -183,9 +187,10 @@ static json_t *do_name(struct wgx_control_client *c, const json_t *request)
 static const struct {
 	const char *name;
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
+	bool looks; /* changes nothing and tells no secret */
 } commands[] = {
-	{"create", do_create}, {"delete", do_delete}, {"attach", do_attach},
-	{"detach", do_detach}, {"show", do_show},     {"name", do_name},
+	{"create", do_create, false}, {"delete", do_delete, false}, {"attach", do_attach, false},
+	{"detach", do_detach, false}, {"show", do_show, true},	    {"name", do_name, false},
 };
 
 static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)
@@ -195,7 +200,9 @@ static json_t *answer(struct wgx_control_client *c, const char *line, size_t len
 
 	for (size_t i = 0; cmd && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(cmd, commands[i].name))
-			reply = commands[i].run(c, request);
+			reply = c->looks_only && !commands[i].looks
+					? refuse(-EPERM, "not permitted; run wgx as root")
+					: commands[i].run(c, request);
 	if (!reply)
 		reply = refuse(-EINVAL, cmd ? "unknown command" : "malformed request");
 	json_decref(request);
@@ -275,24 +282,48 @@ static void client_ready(struct wgx_event *e, uint32_t events)
 		free_client(c);
 }
 
+/* The directory's group may connect, so that a process without root's rights can have the numbers. */
+static bool looks_only(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return true;
+	return peer.uid != 0 && peer.uid != geteuid();
+}
+
+/* So many that only look cannot keep root out. */
+static bool has_room(struct wgx_daemon *d, bool looks_only)
+{
+	unsigned int n = 0, lookers = 0;
+	struct wgx_control_client *c;
+
+	cds_list_for_each_entry(c, &d->control_clients, all) {
+		n++;
+		lookers += c->looks_only;
+	}
+	return n < CLIENTS_MAX && (!looks_only || lookers < LOOKERS_MAX);
+}
+
 static void listener_ready(struct wgx_event *e, uint32_t events)
 {
 	struct wgx_daemon *d = e->arg;
 	int fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct wgx_control_client *c;
-	unsigned int n = 0;
+	bool looks;
 
 	if (fd < 0)
 		return;
-	cds_list_for_each_entry(c, &d->control_clients, all)
-		n++;
-	c = n < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	looks = looks_only(fd);
+	c = has_room(d, looks) ? calloc(1, sizeof(*c)) : NULL;
 	if (!c || !(c->in = malloc(REQUEST_MAX))) {
 		free(c);
 		close(fd);
 		return;
 	}
 	c->daemon = d;
+	c->looks_only = looks;
 	cds_list_add_tail(&c->all, &d->control_clients);
 	if (wgx_event_add(d->epoll_fd, &c->event, fd, client_ready, c)) {
 		close(fd);
@@ -307,7 +338,7 @@ int wgx_control_start(struct wgx_daemon *d)
 
 	if (err)
 		return err;
-	fd = wgx_socket_listen(WGX_RUN_DIR, path);
+	fd = wgx_socket_listen(WGX_RUN_DIR, path, 0660);
 	if (fd < 0)
 		return fd;
 	err = wgx_event_add(d->epoll_fd, &d->control_listener, fd, listener_ready, d);

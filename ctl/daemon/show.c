@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <wgx/bpf_abi.h>
 #include "daemon/drops.h"
@@ -189,7 +190,7 @@ static json_t *peers_json(struct wgx_served *s, const struct wgx_peer *only)
 	return list;
 }
 
-static json_t *interface_json(struct wgx_served *s, const struct wgx_peer *only)
+static json_t *interface_json(struct wgx_served *s, bool with_peers, const struct wgx_peer *only)
 {
 	struct wgx_device *dev = s->path.dev;
 	json_t *o = json_object(), *peers;
@@ -208,10 +209,11 @@ static json_t *interface_json(struct wgx_served *s, const struct wgx_peer *only)
 						     : json_null());
 	json_object_set_new(o, "listen_port", integer(dev->listen_port));
 	json_object_set_new(o, "fwmark", integer(dev->fwmark));
-	peers = peers_json(s, only);
+	peers = with_peers ? peers_json(s, only) : NULL;
 	json_object_set_new(o, "counters", counters_json(s));
 	json_object_set_new(o, "drops", interface_drops_json(s));
-	json_object_set_new(o, "peers", peers);
+	if (peers)
+		json_object_set_new(o, "peers", peers);
 	return o;
 }
 
@@ -234,6 +236,30 @@ static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 	return o;
 }
 
+/* ns of processor time that the thread has had */
+static uint64_t thread_cpu(pthread_t thread)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &ts))
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static json_t *handshakes_json(struct wgx_protocol *p)
+{
+	const struct wgx_handshakes *h = &p->handshakes;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "initiations", integer(load(&h->initiations)));
+	json_object_set_new(o, "responses", integer(load(&h->responses)));
+	json_object_set_new(o, "cookies", integer(load(&h->cookies)));
+	json_object_set_new(o, "waiting", integer(wgx_hsqueue_length(&h->admitted)));
+	json_object_set_new(o, "cpu_ns", integer(thread_cpu(p->thread)));
+	return o;
+}
+
 static json_t *workers_json(struct wgx_daemon *d)
 {
 	const struct wgx_worker *workers[] = {&d->sealer, &d->opener};
@@ -245,12 +271,13 @@ static json_t *workers_json(struct wgx_daemon *d)
 		json_object_set_new(o, "name", json_string(workers[i]->ops->name));
 		json_object_set_new(o, "rounds", integer(load(&workers[i]->rounds)));
 		json_object_set_new(o, "sleeps", integer(load(&workers[i]->sleeps)));
+		json_object_set_new(o, "cpu_ns", integer(thread_cpu(workers[i]->thread)));
 		json_array_append_new(list, o);
 	}
 	return list;
 }
 
-static json_t *interfaces_json(struct wgx_daemon *d)
+static json_t *interfaces_json(struct wgx_daemon *d, bool peers)
 {
 	json_t *list = json_array();
 	struct wgx_served *s;
@@ -259,7 +286,7 @@ static json_t *interfaces_json(struct wgx_daemon *d)
 		if (s->doomed)
 			continue;
 		wgx_device_lock(s->path.dev);
-		json_array_append_new(list, interface_json(s, NULL));
+		json_array_append_new(list, interface_json(s, peers, NULL));
 		wgx_device_unlock(s->path.dev);
 	}
 	return list;
@@ -267,7 +294,7 @@ static json_t *interfaces_json(struct wgx_daemon *d)
 
 /* @key: of a peer, a name or a public key; NULL: of all peers */
 static json_t *one_interface_json(struct wgx_daemon *d, const char *name, const char *key,
-				  char *error, size_t size)
+				  bool peers, char *error, size_t size)
 {
 	struct wgx_served *s = wgx_served_find(d, name);
 	struct wgx_peer *peer = NULL;
@@ -280,17 +307,18 @@ static json_t *one_interface_json(struct wgx_daemon *d, const char *name, const 
 	wgx_device_lock(s->path.dev);
 	if (!key || (peer = wgx_peer_find(s, key, error, size))) {
 		list = json_array();
-		json_array_append_new(list, interface_json(s, peer));
+		json_array_append_new(list, interface_json(s, peers, peer));
 	}
 	wgx_device_unlock(s->path.dev);
 	return list;
 }
 
-json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, char *error, size_t size)
+json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, bool peers, char *error,
+		 size_t size)
 {
 	json_t *o, *attached, *awaited,
-		*interfaces =
-			name ? one_interface_json(d, name, peer, error, size) : interfaces_json(d);
+		*interfaces = name ? one_interface_json(d, name, peer, peers, error, size)
+				   : interfaces_json(d, peers);
 	struct wgx_attached *a;
 
 	if (!interfaces)
@@ -308,6 +336,7 @@ json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, char 
 	json_object_set_new(o, "attached", attached);
 	json_object_set_new(o, "awaited", awaited);
 	json_object_set_new(o, "workers", workers_json(d));
+	json_object_set_new(o, "handshakes", handshakes_json(&d->protocol));
 	json_object_set_new(o, "drops", shared_drops_json(d));
 	return o;
 }

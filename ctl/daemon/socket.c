@@ -34,14 +34,14 @@ static int make_directory(const char *directory)
 	return mkdir(directory, 0700) && errno != EEXIST ? -errno : 0;
 }
 
-int wgx_socket_listen(const char *directory, const char *path)
+int wgx_socket_listen(const char *directory, const char *path, mode_t mode)
 {
 	struct sockaddr_un a;
 	mode_t mask;
 	int fd, err;
 
 	err = fill_address(&a, path);
-	if (!err)
+	if (!err && directory)
 		err = make_directory(directory);
 	if (err)
 		return err;
@@ -53,7 +53,7 @@ int wgx_socket_listen(const char *directory, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	mask = umask(0177);
+	mask = umask(~mode & 0777);
 	err = bind(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
 	umask(mask);
 	if (!err && listen(fd, SOMAXCONN))

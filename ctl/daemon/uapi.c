@@ -93,7 +93,7 @@ int wgx_uapi_listen(struct wgx_served *s)
 	int fd, err;
 
 	path_of(s, path, sizeof(path));
-	fd = wgx_socket_listen(WGX_UAPI_DIR, path);
+	fd = wgx_socket_listen(WGX_UAPI_DIR, path, 0600);
 	if (fd < 0)
 		return fd;
 	err = wgx_event_add(s->daemon->epoll_fd, &s->uapi_listener, fd, listener_ready, s);

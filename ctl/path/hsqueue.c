@@ -62,6 +62,14 @@ void wgx_hsqueue_pop(struct wgx_hsqueue *q)
 	atomic_store(&q->tail, atomic_load_explicit(&q->tail, memory_order_relaxed) + 1);
 }
 
+/* The tail first: the head never falls behind it. */
+uint32_t wgx_hsqueue_length(const struct wgx_hsqueue *q)
+{
+	uint32_t tail = atomic_load_explicit(&q->tail, memory_order_acquire);
+
+	return atomic_load_explicit(&q->head, memory_order_acquire) - tail;
+}
+
 bool wgx_hsqueue_loaded(struct wgx_hsqueue *q, uint64_t boot)
 {
 	if (fill(q) >= WGX_HSQUEUE_SIZE / 8)

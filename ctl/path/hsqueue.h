@@ -37,6 +37,8 @@ bool wgx_hsqueue_put(struct wgx_hsqueue *q, uint32_t iface, const struct wgx_end
 /** wgx_hsqueue_get() - the oldest, NULL if none; stays valid until wgx_hsqueue_pop() */
 const struct wgx_handshake_item *wgx_hsqueue_get(struct wgx_hsqueue *q);
 void wgx_hsqueue_pop(struct wgx_hsqueue *q);
+/** wgx_hsqueue_length() - how many wait; any thread: it may have changed already */
+uint32_t wgx_hsqueue_length(const struct wgx_hsqueue *q);
 /** wgx_hsqueue_loaded() - an eighth full or more, now or within the last second (P-DOS-1); @boot: ns */
 bool wgx_hsqueue_loaded(struct wgx_hsqueue *q, uint64_t boot);
 /** wgx_hsqueue_refused() - under load, one was kept out of it: an eighth of a queue of these prolong the load */
