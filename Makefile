@@ -7,8 +7,11 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/wgx
+SHAREDIR ?= $(PREFIX)/share/wgx
 # where managers of networks look for what others ship; NetworkManager knows no /usr/local
 SYSTEMDDIR ?= $(PREFIX)/lib/systemd
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 UDEVDIR ?= $(PREFIX)/lib/udev
 NMDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/NetworkManager
 
@@ -42,7 +45,7 @@ IPSEC_MB := $(shell printf '$(hash)include <intel-ipsec-mb.h>\nint main(void) { 
 endif
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/;s/ppc64le/powerpc/;s/s390x/s390/;s/riscv64/riscv/')
-PKGS := libxdp libbpf libsodium libb2 libnl-3.0 libnl-route-3.0 liburcu-qsbr liburcu-cds jansson libcap-ng libseccomp
+PKGS := libxdp libbpf libsodium libb2 libnl-3.0 libnl-route-3.0 liburcu-qsbr liburcu-cds jansson libcap-ng libseccomp libmicrohttpd
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWGX_VERSION='"$(VERSION)"' -Iinclude -Ictl -I$(BUILD)/gen \
 	-DWGX_IPSEC_MB=$(IPSEC_MB) $(CPPFLAGS)
@@ -59,6 +62,7 @@ endif
 
 # NetBSD's commands, which are wgx under other names
 NAMES := wg-keygen wgconfig wg-userspace
+UNITS := wgx@.service wgx-boot@.service wgx-metrics.service
 
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:bpf/%.c=$(BUILD)/bpf/%.o)
@@ -176,9 +180,10 @@ install: $(BUILD)/wgx
 	install -m 0644 deploy/05-wgx.network deploy/05-wgx.link $(DESTDIR)$(SYSTEMDDIR)/network
 	install -D -m 0644 deploy/wg-quick@.service.d/wgx.conf \
 		$(DESTDIR)$(SYSTEMDDIR)/system/wg-quick@.service.d/wgx.conf
-	install -m 0644 deploy/wgx@.service deploy/wgx-boot@.service $(DESTDIR)$(SYSTEMDDIR)/system
-	install -D -m 0644 deploy/86-wgx.rules $(DESTDIR)$(UDEVDIR)/rules.d/86-wgx.rules
-	install -D -m 0644 deploy/NetworkManager.conf $(DESTDIR)$(NMDIR)/conf.d/10-wgx.conf
+	install -m 0644 $(UNITS:%=deploy/%) $(DESTDIR)$(SYSTEMDDIR)/system
+	install -D -m 0644 deploy/wgx.sysusers $(DESTDIR)$(SYSUSERSDIR)/wgx.conf
+	install -D -m 0644 deploy/wgx.tmpfiles $(DESTDIR)$(TMPFILESDIR)/wgx.conf
+	install -D -m 0644 -t $(DESTDIR)$(SHAREDIR) deploy/grafana-dashboard.json
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/wgx $(NAMES:%=$(DESTDIR)$(SBINDIR)/%)
@@ -187,8 +192,9 @@ uninstall:
 	rm -rf $(DESTDIR)$(DOCDIR)
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/network/05-wgx.network $(DESTDIR)$(SYSTEMDDIR)/network/05-wgx.link
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/system/wg-quick@.service.d/wgx.conf
-	rm -f $(DESTDIR)$(SYSTEMDDIR)/system/wgx@.service $(DESTDIR)$(SYSTEMDDIR)/system/wgx-boot@.service
-	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/86-wgx.rules $(DESTDIR)$(NMDIR)/conf.d/10-wgx.conf
+	rm -f $(UNITS:%=$(DESTDIR)$(SYSTEMDDIR)/system/%)
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/wgx.conf $(DESTDIR)$(TMPFILESDIR)/wgx.conf
+	rm -rf $(DESTDIR)$(SHAREDIR)
 
 demo:
 	@selftests/demo.sh

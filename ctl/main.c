@@ -38,6 +38,12 @@ static const struct wgx_command commands[] = {
 	 "  PEER     one peer, by its name or public key\n"
 	 "  --drops  how many packets were lost, where and why, by interface and peer\n"
 	 "  --json   all of it, for programs\n"},
+	{"metrics", wgx_cmd_metrics, "[--listen ADDRESS:PORT | --listen PATH | --once]",
+	 "Serve the numbers of wgx show --json to Prometheus, over HTTP",
+	 "  --listen ADDRESS:PORT  where; 127.0.0.1:9586 unless given\n"
+	 "  --listen PATH          at a UNIX socket\n"
+	 "  --once                 print them and end\n\n"
+	 "/metrics has them, and /healthz tells whether the daemon answers.\n"},
 	{"name", wgx_cmd_name, "IFACE PEER NAME | IFACE PEER --none",
 	 "Give a peer, known by its public key or its name, a name, or take it away",
 	 "A name has 1 to 63 bytes, printable ASCII characters without spaces, and is no key.\n"

@@ -20,9 +20,9 @@ struct line {
 	size_t size;
 };
 
-static int set_timeouts(int fd)
+static int set_timeouts(int fd, int seconds)
 {
-	const struct timeval tv = {.tv_sec = WGX_CLIENT_TIMEOUT_S};
+	const struct timeval tv = {.tv_sec = seconds};
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)))
@@ -30,7 +30,7 @@ static int set_timeouts(int fd)
 	return 0;
 }
 
-int wgx_client_open(const char *path)
+int wgx_client_open(const char *path, int seconds)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd, err;
@@ -41,7 +41,7 @@ int wgx_client_open(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	err = set_timeouts(fd);
+	err = set_timeouts(fd, seconds);
 	if (err)
 		goto out_close;
 	if (!connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
@@ -53,15 +53,20 @@ out_close:
 	return err;
 }
 
-int wgx_client_connect(void)
+int wgx_client_connect_within(int seconds)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int fd = wgx_control_path(path, sizeof(path));
 
 	if (fd < 0)
 		return fd;
-	fd = wgx_client_open(path);
+	fd = wgx_client_open(path, seconds);
 	return fd == -ENOENT ? -ESRCH : fd;
+}
+
+int wgx_client_connect(void)
+{
+	return wgx_client_connect_within(WGX_CLIENT_TIMEOUT_S);
 }
 
 /* EAGAIN is how a socket timeout shows, EPIPE that the daemon has hung up. */
@@ -177,28 +182,39 @@ const char *wgx_client_error(const json_t *answer)
 	return text ? text : "the wgx daemon refused without a reason";
 }
 
-int wgx_client_perror(int err)
+const char *wgx_client_strerror(int err, char *buf, size_t size)
 {
 	switch (err) {
 	case -ESRCH:
-		return wgx_fail("no wgx daemon runs in this network namespace; create an interface "
-				"first: wgx wg0");
+		return "no wgx daemon runs in this network namespace; create an interface first: "
+		       "wgx wg0";
 	case -EACCES:
 	case -EPERM:
-		return wgx_fail("not allowed to talk to the wgx daemon; run wgx as root");
+		return "not allowed to talk to the wgx daemon; run wgx as root";
 	case -ECONNRESET:
-		return wgx_fail("the wgx daemon ended without an answer");
+		return "the wgx daemon ended without an answer";
 	case -ETIMEDOUT:
+		return "the wgx daemon does not answer";
+	case -EBADMSG:
+		return "the wgx daemon's answer is not a JSON object";
+	case -EMSGSIZE:
+		snprintf(buf, size, "the wgx daemon's answer is over %u MiB",
+			 WGX_CLIENT_ANSWER_MAX >> 20);
+		return buf;
+	default:
+		snprintf(buf, size, "cannot talk to the wgx daemon: %s", strerror(-err));
+		return buf;
+	}
+}
+
+int wgx_client_perror(int err)
+{
+	char text[128];
+
+	if (err == -ETIMEDOUT)
 		return wgx_fail("the wgx daemon has not answered for %d seconds",
 				WGX_CLIENT_TIMEOUT_S);
-	case -EBADMSG:
-		return wgx_fail("the wgx daemon's answer is not a JSON object");
-	case -EMSGSIZE:
-		return wgx_fail("the wgx daemon's answer is over %u MiB",
-				WGX_CLIENT_ANSWER_MAX >> 20);
-	default:
-		return wgx_fail("cannot talk to the wgx daemon: %s", strerror(-err));
-	}
+	return wgx_fail("%s", wgx_client_strerror(err, text, sizeof(text)));
 }
 
 int wgx_client_request(json_t *request, json_t **ret)

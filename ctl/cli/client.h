@@ -14,10 +14,12 @@
 #define WGX_CLIENT_ANSWER_MAX (256u << 20)
 
 /**
- * wgx_client_open() - a connection to a UNIX socket, with WGX_CLIENT_TIMEOUT_S for what is sent and received
+ * wgx_client_open() - a connection to a UNIX socket
+ * @seconds: how long connecting, and then each sending and receiving, may take
+ *
  * Return: a file descriptor, -ENOENT where nobody listens, or another negative errno.
  */
-int wgx_client_open(const char *path);
+int wgx_client_open(const char *path, int seconds);
 /** wgx_client_send() - all of it; 0, -ETIMEDOUT, -ECONNRESET, or another negative errno */
 int wgx_client_send(int fd, const char *p, size_t len);
 
@@ -26,6 +28,8 @@ int wgx_client_send(int fd, const char *p, size_t len);
  * Return: a file descriptor, -ESRCH when none runs, or another negative errno.
  */
 int wgx_client_connect(void);
+/** wgx_client_connect_within() - the same, with other @seconds than WGX_CLIENT_TIMEOUT_S */
+int wgx_client_connect_within(int seconds);
 
 /**
  * wgx_client_call() - send @request on @fd and wait for the answer
@@ -38,6 +42,9 @@ int wgx_client_call(int fd, const json_t *request, json_t **ret);
 
 /** wgx_client_error() - the text of a refusal, owned by @answer; NULL when @answer says ok */
 const char *wgx_client_error(const json_t *answer);
+
+/** wgx_client_strerror() - what wgx_client_connect() or _call() returned, in words; @buf of @size bytes, 128 do */
+const char *wgx_client_strerror(int err, char *buf, size_t size);
 
 /** wgx_client_perror() - tell the user what wgx_client_connect() or _call() returned; exit status */
 int wgx_client_perror(int err);

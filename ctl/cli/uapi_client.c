@@ -18,7 +18,7 @@ static int open_socket(const char *interface)
 	int fd;
 
 	snprintf(path, sizeof(path), WGX_UAPI_DIR "/%s.sock", interface);
-	fd = wgx_client_open(path);
+	fd = wgx_client_open(path, WGX_CLIENT_TIMEOUT_S);
 	return fd == -ENOENT ? -ENODEV : fd;
 }
 

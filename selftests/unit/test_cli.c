@@ -83,6 +83,18 @@ static void test_usage(void **state)
 		{"wgx show wg0 peer \x01",
 		 "wgx show: peer '\x01' is no public key, and as a name it has something else "
 		 "than printable ASCII characters, or a space (see 'wgx help show')\n"},
+		{"wgx metrics now", "wgx metrics: unexpected 'now' (see 'wgx help metrics')\n"},
+		{"wgx metrics --listen",
+		 "wgx metrics: option '--listen' needs a value (see 'wgx help metrics')\n"},
+		{"wgx metrics --listen 9586",
+		 "wgx metrics: '9586' is no ADDRESS:PORT and no absolute "
+		 "path of a socket (see 'wgx help metrics')\n"},
+		{"wgx metrics --listen /a --listen /b",
+		 "wgx metrics: option '--listen' is given twice (see 'wgx help metrics')\n"},
+		{"wgx metrics --once --listen /a",
+		 "wgx metrics: --listen or --once: not both (see 'wgx help metrics')\n"},
+		{"wgx metrics --once=1",
+		 "wgx metrics: option '--once=1' takes no value (see 'wgx help metrics')\n"},
 		{"wgx name", "wgx name: no interface given (see 'wgx help name')\n"},
 		{"wgx name wg0", "wgx name: no peer given (see 'wgx help name')\n"},
 		{"wgx name wg0 B", "wgx name: no name given (see 'wgx help name')\n"},

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""A client of `wgx metrics`, for selftests/netns/metrics.sh.
+
+    metrics.py get PLACE PATH [METHOD]     status line, empty line, body; PLACE is HOST:PORT or a socket's path
+    metrics.py query URL EXPRESSION        of Prometheus: a line for each sample, value and labels as JSON
+    metrics.py trickle PLACE               a byte of a request a second; prints the seconds until it is ended
+    metrics.py hold PLACE N                N connections, half of which do not end their request and half do not read
+                                           the answer, until it is killed
+    metrics.py families TEXT DOC DASHBOARD differences between the families in a scrape, in docs/metrics.md, and those
+                                           that the dashboard asks for; status 1 where there is one
+"""
+import http.client
+import json
+import re
+import socket
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+
+def connect(place):
+    if place.startswith("/"):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(place)
+        return s
+    host, port = place.rsplit(":", 1)
+    return socket.create_connection((host.strip("[]"), int(port)))
+
+
+def get(place, path, method="GET"):
+    c = http.client.HTTPConnection("localhost", timeout=60)
+    c.sock = connect(place)
+    c.sock.settimeout(60)
+    c.request(method, path)
+    r = c.getresponse()
+    body = r.read().decode()
+    text = f"{r.status} {r.getheader('Content-Type')} \n\n{body}"
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the first line was enough
+        sys.stdout = None
+
+
+def query(url, expression):
+    q = urllib.parse.urlencode({"query": expression})
+    with urllib.request.urlopen(f"{url}/api/v1/query?{q}", timeout=10) as f:
+        for r in json.load(f)["data"]["result"]:
+            print(r["value"][1], json.dumps(r["metric"], sort_keys=True))
+
+
+def trickle(place):
+    s = connect(place)
+    begin = time.monotonic()
+    s.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+    s.settimeout(1)
+    try:
+        while True:
+            s.sendall(b"x")
+            try:
+                if not s.recv(100):
+                    break
+            except socket.timeout:
+                pass
+    except OSError:
+        pass
+    print(int(time.monotonic() - begin), flush=True)
+
+
+def hold(place, n):
+    held = []
+    for i in range(int(n)):
+        s = connect(place)
+        s.sendall(b"GET /metr" if i % 2 else b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        held.append(s)
+    print("holding", flush=True)
+    time.sleep(600)
+
+
+def families(text, doc, dashboard):
+    seen = set(re.findall(r"^# TYPE (\S+ \S+)$", open(text, encoding="utf-8").read(), re.M))
+    documented = {" ".join(m) for m in re.findall(r"^\| `(w\w+)` \| (\w+) \|", open(doc, encoding="utf-8").read(), re.M)}
+    wanted = set()
+    for panel in json.load(open(dashboard, encoding="utf-8"))["panels"]:
+        for target in panel.get("targets", []):
+            wanted |= set(re.findall(r"\b(?:wgx|wireguard)_\w+", target["expr"]))
+    names = {s.split()[0] for s in seen}
+    found = [f"{s}: documented, not seen" for s in sorted(documented - seen)]
+    found += [f"{s}: not documented" for s in sorted(seen - documented)]
+    found += [f"{s}: wanted by the dashboard, not seen" for s in sorted(wanted - names)]
+    found += [] if wanted else ["the dashboard asks for nothing"]
+    print("\n".join(found) or f"{len(seen)} families, {len(wanted)} in the dashboard")
+    return bool(found)
+
+
+sys.exit(globals()[sys.argv[1]](*sys.argv[2:]))
