@@ -8,6 +8,9 @@ SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/wgx
 SHAREDIR ?= $(PREFIX)/share/wgx
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 # where managers of networks look for what others ship; NetworkManager knows no /usr/local
 SYSTEMDDIR ?= $(PREFIX)/lib/systemd
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -184,6 +187,13 @@ install: $(BUILD)/wgx
 	install -D -m 0644 deploy/wgx.sysusers $(DESTDIR)$(SYSUSERSDIR)/wgx.conf
 	install -D -m 0644 deploy/wgx.tmpfiles $(DESTDIR)$(TMPFILESDIR)/wgx.conf
 	install -D -m 0644 -t $(DESTDIR)$(SHAREDIR) deploy/grafana-dashboard.json
+	install -D -m 0644 deploy/completions/wgx.bash $(DESTDIR)$(BASHDIR)/wgx
+	for n in $(NAMES); do ln -sf wgx $(DESTDIR)$(BASHDIR)/$$n; done
+	install -D -m 0644 -t $(DESTDIR)$(ZSHDIR) deploy/completions/_wgx
+	install -D -m 0644 -t $(DESTDIR)$(FISHDIR) deploy/completions/wgx.fish
+	for n in $(NAMES); do ln -sf wgx.fish $(DESTDIR)$(FISHDIR)/$$n.fish; done
+	install -D -m 0644 deploy/86-wgx.rules $(DESTDIR)$(UDEVDIR)/rules.d/86-wgx.rules
+	install -D -m 0644 deploy/NetworkManager.conf $(DESTDIR)$(NMDIR)/conf.d/10-wgx.conf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/wgx $(NAMES:%=$(DESTDIR)$(SBINDIR)/%)
@@ -195,6 +205,9 @@ uninstall:
 	rm -f $(UNITS:%=$(DESTDIR)$(SYSTEMDDIR)/system/%)
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/wgx.conf $(DESTDIR)$(TMPFILESDIR)/wgx.conf
 	rm -rf $(DESTDIR)$(SHAREDIR)
+	rm -f $(DESTDIR)$(BASHDIR)/wgx $(NAMES:%=$(DESTDIR)$(BASHDIR)/%) $(DESTDIR)$(ZSHDIR)/_wgx \
+		$(DESTDIR)$(FISHDIR)/wgx.fish $(NAMES:%=$(DESTDIR)$(FISHDIR)/%.fish)
+	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/86-wgx.rules $(DESTDIR)$(NMDIR)/conf.d/10-wgx.conf
 
 demo:
 	@selftests/demo.sh

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/complete.h"
 
 static int cmd_help(int argc, char **argv);
 
@@ -89,6 +90,9 @@ static const struct wgx_command programs[] = {
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
+#define PROGRAMS (sizeof(programs) / sizeof(*programs))
+
+static const struct wgx_vocabulary vocabulary = {commands, programs, COMMANDS, PROGRAMS};
 
 static const struct wgx_command *find_command(const char *name)
 {
@@ -103,7 +107,7 @@ static const struct wgx_command *find_program(const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
 
-	for (size_t i = 0; name && i < sizeof(programs) / sizeof(*programs); i++)
+	for (size_t i = 0; name && i < PROGRAMS; i++)
 		if (!strcmp(programs[i].name, name))
 			return &programs[i];
 	return NULL;
@@ -141,6 +145,9 @@ static int cmd_help(int argc, char **argv)
 		return print_help();
 	if (argc > 2)
 		return wgx_usage_error("help", "one command at a time: unexpected '%s'", argv[2]);
+	c = find_program(argv[1]);
+	if (c)
+		return print_command_help("", c);
 	c = find_command(argv[1]);
 	if (!c)
 		return wgx_usage_error(NULL, "no command is called '%s'", argv[1]);
@@ -204,6 +211,8 @@ static int dispatch(int argc, char **argv)
 		return wgx_usage_error(NULL, "no interface or command given");
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v"))
 		return print_version();
+	if (argc > 3 && !strcmp(argv[1], "__complete")) /* for deploy/completions, not for people */
+		return wgx_complete(&vocabulary, argc - 2, argv + 2);
 	c = find_command(argv[1]);
 	return c ? run_command(c, argc - 1, argv + 1) : run_interface(argc, argv);
 }

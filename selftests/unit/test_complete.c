@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* What wgx offers to the shells' completions, and the help of every command. */
+#pragma GCC diagnostic ignored "-Wunused-function" /* not all of the harness */
+#include "unit/cli_harness.h"
+
+#define main wgx_main
+#include "main.c"
+#undef main
+
+/* The first column of what is offered, as one line */
+static const char *offered(const char *line)
+{
+	static char text[65536];
+	char words[512], *save, *l;
+
+	snprintf(words, sizeof(words), "wgx __complete %s", line);
+	text[0] = '\0';
+	run(words);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.err_text, "");
+	for (l = strtok_r(r.out_text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		char *tab = strchr(l, '\t');
+
+		if (tab)
+			*tab = '\0';
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? " " : "",
+			 l);
+	}
+	return text;
+}
+
+/* run() has no empty words: "x" and so on are the beginnings of what is typed */
+static void test_commands(void **state)
+{
+	assert_string_equal(offered("wgx d"), "down detach");
+	assert_string_equal(offered("/usr/sbin/wgx d"), "down detach");
+	assert_string_equal(offered("wgx --v"), "--version");
+	assert_string_equal(offered("wgx zzz"), "");
+	assert_string_equal(offered("wgx zzz a"), "");
+	assert_string_equal(offered("wgx help gen"), "genkey genpsk");
+	run("wgx __complete wgx detac");
+	assert_output("detach\tTake an attached device back to the plain UDP socket\n");
+}
+
+static void test_options(void **state)
+{
+	assert_string_equal(offered("wgx attach --"), "--mode --strict --exempt --report --help");
+	assert_string_equal(offered("wgx attach eth0 --strict --e"), "--exempt");
+	assert_string_equal(offered("wgx attach --strict --s"), "");
+	assert_string_equal(offered("wgx attach --mode n"), "native none");
+	assert_string_equal(offered("wgx attach --mode native eth0 --m"), "");
+	assert_string_equal(offered("wgx show --"), "--drops --json --help");
+	assert_string_equal(offered("wgx genkey --"), "--help");
+	assert_string_equal(offered("wgconfig wg0 add peer B KEY --a"), "--allowed-ips=");
+	assert_string_equal(offered("wgconfig wg0 add peer B KEY --preshared-key=/e"), "@files");
+	assert_string_equal(offered("wgconfig wg0 show private-key --"), "--help");
+	assert_string_equal(offered("wg-keygen --p"), "--pub --psk");
+}
+
+static void test_operands(void **state)
+{
+	start_daemon(); /* cli_harness.h: wg0 and wg1 */
+	recorded();
+	assert_string_equal(offered("wgx show w"), "wg0 wg1");
+	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"peers\":false}\n");
+	assert_string_equal(offered("wgx show --json w"), "wg0 wg1");
+	assert_string_equal(offered("wgx show -- w"), "wg0 wg1");
+	assert_string_equal(offered("wgx show wg0 p"), "peer");
+	assert_string_equal(offered("wgx show wg0 other p"), "");
+	recorded();
+	assert_string_equal(offered("wgx show wg0 peer B"), "");
+	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"interface\":\"wg0\"}\n");
+	assert_string_equal(offered("wgx name wg1 B"), "");
+	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"interface\":\"wg1\"}\n");
+	assert_string_equal(offered("wgconfig wg0 s"), "show set");
+	assert_string_equal(offered("wgconfig wg0 show p"), "peer private-key");
+	assert_string_equal(offered("wgconfig wg0 set private-key /"), "@files");
+	assert_string_equal(offered("wg-userspace 0 de"), "destroy debug");
+	assert_string_equal(offered("wgx boot wg0 /"), "@files");
+	assert_string_equal(offered("wgx show wg0 peer B C"), "");
+}
+
+static void test_silent_daemon(void **state)
+{
+	assert_string_equal(offered("wgx show w"), ""); /* none */
+	start_daemon();
+	assert_string_equal(offered("wgx show garbage0 peer B"), "");
+	assert_string_equal(offered("wgx show hangup0 peer B"), "");
+	assert_string_equal(offered("wgx show refused0 peer B"), "");
+}
+
+/* Every command, whatever there is: three ways to ask, one answer */
+static void test_help(void **state)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		char line[64], *text, first[64];
+
+		snprintf(line, sizeof(line), "wgx help %s", commands[i].name);
+		snprintf(first, sizeof(first), "Usage: wgx %s", commands[i].name);
+		run(line);
+		assert_int_equal(r.status, 0);
+		assert_memory_equal(r.out_text, first, strlen(first));
+		text = strdup(r.out_text);
+		snprintf(line, sizeof(line), "wgx %s --help", commands[i].name);
+		run(line);
+		assert_output(text);
+		snprintf(line, sizeof(line), "wgx %s -h", commands[i].name);
+		run(line);
+		assert_output(text);
+		snprintf(line, sizeof(line), "wgx %s x y --help", commands[i].name);
+		run(line);
+		assert_output(text);
+		free(text);
+	}
+	for (size_t i = 0; i < PROGRAMS; i++) {
+		char line[64], *text;
+
+		snprintf(line, sizeof(line), "%s --help", programs[i].name);
+		run(line);
+		assert_int_equal(r.status, 0);
+		text = strdup(r.out_text);
+		snprintf(line, sizeof(line), "wgx help %s", programs[i].name);
+		run(line);
+		assert_output(text);
+		free(text);
+	}
+	assert_string_equal(recorded(), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_commands, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_operands, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silent_daemon, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_help, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
