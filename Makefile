@@ -2,6 +2,7 @@
 # wgx. `make help` lists the targets; V=1 shows the commands.
 
 VERSION := 0.1.0
+DIST := wgx-$(VERSION)
 PREFIX ?= /usr/local
 DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
@@ -89,7 +90,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes unit FORCE
+	dist deb test-deb demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -106,6 +107,8 @@ help:
 	@echo 'make bench-scale what 100,000 peers with 1,000,000 allowed IPs cost'
 	@echo 'make bench-handshakes  handshakes answered a second on one core, against wireguard-go'
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
+	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
+	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb installs, upgrades and purges them'
 	@echo 'make unit        unit and BPF test programs only'
 	@echo 'make format lint check-vmlinux clean'
 
@@ -118,7 +121,7 @@ $(BUILD)/flags: FORCE
 define compile_bpf
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)
-	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -Wno-unused-parameter \
 		-D__TARGET_ARCH_$(ARCH) -I. -Iinclude -Ibpf -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 endef
 
@@ -208,6 +211,20 @@ uninstall:
 	rm -f $(DESTDIR)$(BASHDIR)/wgx $(NAMES:%=$(DESTDIR)$(BASHDIR)/%) $(DESTDIR)$(ZSHDIR)/_wgx \
 		$(DESTDIR)$(FISHDIR)/wgx.fish $(NAMES:%=$(DESTDIR)$(FISHDIR)/%.fish)
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/86-wgx.rules $(DESTDIR)$(NMDIR)/conf.d/10-wgx.conf
+
+dist:
+	@mkdir -p $(BUILD)
+	git -c tar.umask=0022 archive --format=tar --prefix=$(DIST)/ HEAD >$(BUILD)/$(DIST).tar
+	gzip -9nf $(BUILD)/$(DIST).tar
+
+deb: dist
+	rm -rf $(BUILD)/deb
+	mkdir -p $(BUILD)/deb
+	tar -xzf $(BUILD)/$(DIST).tar.gz -C $(BUILD)/deb
+	cd $(BUILD)/deb/$(DIST) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc
+
+test-deb:
+	@selftests/deb.sh
 
 demo:
 	@selftests/demo.sh

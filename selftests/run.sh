@@ -219,8 +219,9 @@ run_builds() {
 	always build/gcc 900 bash -c 'mk CC=gcc SAN= BUILD="$BUILD" all tests' || return
 	step build/clang 900 bash -c 'mk CC=clang SAN= BUILD=build-clang all tests'
 	step build/format 120 make --no-print-directory format-check
-	step build/man 60 mandoc -Tlint -W warning man/*.8
+	step build/man 60 mandoc -Tlint -W warning man/*.[58]
 	step build/vmlinux 120 make --no-print-directory BUILD="$BUILD" check-vmlinux
+	step build/install 120 selftests/install.sh
 	step build/shell 60 bash -c 'for f in selftests/*.sh selftests/*/*.sh selftests/*/*.inc .ci/run; do
 		bash -n "$f" || exit 1; done'
 }
