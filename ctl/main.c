@@ -45,6 +45,14 @@ static const struct wgx_command commands[] = {
 	 "  --listen PATH          at a UNIX socket\n"
 	 "  --once                 print them and end\n\n"
 	 "/metrics has them, and /healthz tells whether the daemon answers.\n"},
+	{"monitor", wgx_cmd_monitor, "[IFACE] [--json]",
+	 "Print what happens, as it happens: handshakes, peers, links, lost packets",
+	 "  --json  one JSON object a line, for programs\n\n"
+	 "It goes on when the daemon ends, and waits for the next. ^C ends it.\n"},
+	{"doctor", wgx_cmd_doctor, "[--json]",
+	 "Look for what keeps wgx from working, or from being fast, and say what to do about it",
+	 "  --json  the findings, for programs\n\n"
+	 "The exit status is 1 where there is a problem; warnings and notes are none.\n"},
 	{"name", wgx_cmd_name, "IFACE PEER NAME | IFACE PEER --none",
 	 "Give a peer, known by its public key or its name, a name, or take it away",
 	 "A name has 1 to 63 bytes, printable ASCII characters without spaces, and is no key.\n"

@@ -29,6 +29,8 @@ int wgx_cmd_show(int argc, char **argv);
 int wgx_cmd_up(int argc, char **argv);
 int wgx_cmd_down(int argc, char **argv);
 int wgx_cmd_metrics(int argc, char **argv);
+int wgx_cmd_doctor(int argc, char **argv);
+int wgx_cmd_monitor(int argc, char **argv);
 int wgx_cmd_name(int argc, char **argv);
 int wgx_cmd_boot(int argc, char **argv);
 int wgx_cmd_genkey(int argc, char **argv);

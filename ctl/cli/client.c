@@ -14,12 +14,6 @@
 
 #define FIRST_READ 4096u
 
-struct line {
-	char *data;
-	size_t len;
-	size_t size;
-};
-
 static int set_timeouts(int fd, int seconds)
 {
 	const struct timeval tv = {.tv_sec = seconds};
@@ -93,7 +87,7 @@ int wgx_client_send(int fd, const char *p, size_t len)
 }
 
 /* In one piece: a daemon that reads it at once finds a whole line. */
-static int send_request(int fd, const json_t *request)
+int wgx_client_ask(int fd, const json_t *request)
 {
 	char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
 	int err, len = text ? asprintf(&line, "%s\n", text) : -1;
@@ -106,7 +100,7 @@ static int send_request(int fd, const json_t *request)
 	return err;
 }
 
-static int grow(struct line *l)
+static int grow(struct wgx_client_lines *l)
 {
 	size_t size = l->size ? l->size * 2 : FIRST_READ;
 	char *data;
@@ -121,14 +115,34 @@ static int grow(struct line *l)
 	return 0;
 }
 
-/* One line, without its newline, into @l. */
-static int read_line(int fd, struct line *l)
+/* The line that was given out last makes room. */
+static void forget_line(struct wgx_client_lines *l)
 {
-	for (;;) {
-		char *end;
-		ssize_t n;
-		int err = l->len == l->size ? grow(l) : 0;
+	if (l->taken)
+		memmove(l->data, l->data + l->taken, l->len - l->taken);
+	l->len -= l->taken;
+	l->taken = 0;
+}
 
+/* A whole line at the beginning of @l: l->taken bytes with its newline. */
+static int read_line(int fd, struct wgx_client_lines *l)
+{
+	size_t looked_at = 0;
+
+	forget_line(l);
+	for (;;) {
+		char *end = l->len > looked_at
+				    ? memchr(l->data + looked_at, '\n', l->len - looked_at)
+				    : NULL;
+		ssize_t n;
+		int err;
+
+		if (end) {
+			l->taken = (size_t)(end - l->data) + 1;
+			return 0;
+		}
+		looked_at = l->len;
+		err = l->len == l->size ? grow(l) : 0;
 		if (err)
 			return err;
 		n = recv(fd, l->data + l->len, l->size - l->len, 0);
@@ -138,36 +152,36 @@ static int read_line(int fd, struct line *l)
 			return socket_error();
 		if (!n)
 			return -ECONNRESET;
-		end = memchr(l->data + l->len, '\n', (size_t)n);
 		l->len += (size_t)n;
-		if (end) {
-			l->len = (size_t)(end - l->data);
-			return 0;
-		}
 	}
+}
+
+int wgx_client_next(int fd, struct wgx_client_lines *l, json_t **ret)
+{
+	json_t *answer;
+	int err;
+
+	err = read_line(fd, l);
+	if (err)
+		return err;
+	answer = json_loadb(l->data, l->taken - 1, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(answer)) {
+		json_decref(answer);
+		return -EBADMSG;
+	}
+	*ret = answer;
+	return 0;
 }
 
 int wgx_client_call(int fd, const json_t *request, json_t **ret)
 {
-	struct line l = {0};
-	json_t *answer;
+	struct wgx_client_lines l = {0};
 	int err;
 
 	/* A daemon that refuses early may hang up before it has read all; its answer still counts. */
-	err = send_request(fd, request);
-	if (err && err != -ECONNRESET)
-		return err;
-	err = read_line(fd, &l);
-	if (err)
-		goto out;
-	answer = json_loadb(l.data, l.len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(answer)) {
-		*ret = answer;
-	} else {
-		json_decref(answer);
-		err = -EBADMSG;
-	}
-out:
+	err = wgx_client_ask(fd, request);
+	if (!err || err == -ECONNRESET)
+		err = wgx_client_next(fd, &l, ret);
 	free(l.data);
 	return err;
 }

@@ -31,6 +31,18 @@ int wgx_client_connect(void);
 /** wgx_client_connect_within() - the same, with other @seconds than WGX_CLIENT_TIMEOUT_S */
 int wgx_client_connect_within(int seconds);
 
+/** struct wgx_client_lines - what has come and was not asked for yet; zero to begin with; free @data at the end */
+struct wgx_client_lines {
+	char *data;
+	size_t len, size, taken;
+};
+
+/** wgx_client_ask() - send @request; 0, -ETIMEDOUT, -ECONNRESET, or another negative errno */
+int wgx_client_ask(int fd, const json_t *request);
+/** wgx_client_next() - the next object that comes; returns as wgx_client_call(), and may be called again after
+ * -ETIMEDOUT */
+int wgx_client_next(int fd, struct wgx_client_lines *l, json_t **ret);
+
 /**
  * wgx_client_call() - send @request on @fd and wait for the answer
  * @ret: the answer, an object; the caller drops the reference. Untouched on failure.

@@ -510,6 +510,7 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode,
 	*ret_mode = wgx_attached_mode(a);
 	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s", info.name, *ret_mode,
 		a->guard.on ? ", strict" : "");
+	wgx_tell_device(d, WGX_NEWS_ATTACHED, info.name, *ret_mode);
 	return 0;
 }
 
@@ -523,6 +524,7 @@ void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a)
 void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a)
 {
 	wgx_log(WGX_LOG_WARN, "%s: the device went away; attached again when it is back", a->name);
+	wgx_tell_device(d, WGX_NEWS_DEVICE_GONE, a->name, NULL);
 	wgx_strict_lost(d, a);
 	if (!release(d, a))
 		return;
@@ -565,13 +567,16 @@ int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t siz
 
 	/* it may be an alternative name */
 	a = find_in(&d->attached, wgx_link_query(device, &info) ? device : info.name);
-	if (!a && forget_awaited(d, device))
+	if (!a && forget_awaited(d, device)) {
+		wgx_tell_device(d, WGX_NEWS_DETACHED, device, NULL);
 		return 0;
+	}
 	if (!a) {
 		snprintf(error, size, "%s: not attached", device);
 		return -ENOENT;
 	}
 	wgx_attached_free(d, a);
 	wgx_log(WGX_LOG_INFO, "%s: detached", device);
+	wgx_tell_device(d, WGX_NEWS_DETACHED, device, NULL);
 	return 0;
 }

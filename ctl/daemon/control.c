@@ -18,6 +18,7 @@
 #define REQUEST_MAX 65536
 #define CLIENTS_MAX 64
 #define LOOKERS_MAX 16 /* of these, those who may only look */
+#define EVENTS_BATCH 16384 /* bytes; a little more at most */
 #define LARGE_REPLY (1u << 20)
 
 struct wgx_control_client {
@@ -28,9 +29,12 @@ struct wgx_control_client {
 		*waits_for; /* wgx -f: deleted when the client goes, and the other way round */
 	char *in;
 	size_t in_len;
-	char *out; /* an answer being sent */
+	char *out; /* an answer being sent, or events */
 	size_t out_len, out_at;
 	bool looks_only; /* neither root nor who runs the daemon: may show, and no more */
+	bool listens; /* wgx monitor: @cursor is where in the news, @only the interface, or empty */
+	uint64_t cursor;
+	char only[IFNAMSIZ];
 };
 
 static void free_client(struct wgx_control_client *c)
@@ -39,6 +43,8 @@ static void free_client(struct wgx_control_client *c)
 		c->waits_for->waiting = NULL;
 		c->waits_for->doomed = true;
 	}
+	if (c->listens)
+		wgx_tell_leave(c->daemon);
 	cds_list_del(&c->all);
 	wgx_event_close(c->daemon->epoll_fd, &c->event);
 	free(c->in);
@@ -184,6 +190,21 @@ static json_t *do_name(struct wgx_control_client *c, const json_t *request)
 	return err ? refuse(err, error) : json_pack("{s:b}", "ok", 1);
 }
 
+/* "there": is the interface; it need not be, yet */
+static json_t *do_monitor(struct wgx_control_client *c, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "interface"));
+
+	if (c->listens)
+		return refuse(-EBUSY, "monitor: this connection does already");
+	if (wgx_tell_listen(c->daemon, &c->cursor))
+		return refuse(-ENOMEM, "monitor: no memory");
+	c->listens = true;
+	snprintf(c->only, sizeof(c->only), "%s", name ? name : "");
+	return json_pack("{s:b, s:s, s:i, s:b}", "ok", 1, "version", WGX_VERSION, "pid",
+			 (int)getpid(), "there", !name || wgx_served_find(c->daemon, name));
+}
+
 static const struct {
 	const char *name;
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
@@ -191,6 +212,7 @@ static const struct {
 } commands[] = {
 	{"create", do_create, false}, {"delete", do_delete, false}, {"attach", do_attach, false},
 	{"detach", do_detach, false}, {"show", do_show, true},	    {"name", do_name, false},
+	{"monitor", do_monitor, true},
 };
 
 static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)
@@ -227,8 +249,72 @@ static int send_more(struct wgx_control_client *c)
 	}
 	free(c->out);
 	c->out = NULL;
+	c->out_len = 0;
 	wgx_event_want(c->daemon->epoll_fd, &c->event, EPOLLIN);
 	return 0;
+}
+
+/* ---- events ---- */
+
+static void append(FILE *f, json_t *o)
+{
+	if (o && !json_dumpf(o, f, JSON_COMPACT | JSON_REAL_PRECISION(13)))
+		fputc('\n', f);
+	json_decref(o);
+}
+
+/* What is of no interface is for all. */
+static bool listens_to(const struct wgx_control_client *c, const struct wgx_news_item *item)
+{
+	return !*c->only || !*item->interface || !strcmp(c->only, item->interface);
+}
+
+/* A batch of what is new into c->out, which is empty. Return: 0 or -ENOMEM. */
+static int gather(struct wgx_control_client *c)
+{
+	FILE *f = open_memstream(&c->out, &c->out_len);
+	struct wgx_news_item item;
+	uint64_t missed = 0;
+
+	if (!f)
+		return -ENOMEM;
+	while (ftell(f) < EVENTS_BATCH &&
+	       wgx_news_next(&c->daemon->news, &c->cursor, &item, &missed)) {
+		if (missed)
+			append(f, wgx_news_missed_json(missed));
+		if (listens_to(c, &item))
+			append(f, wgx_news_json(&item));
+	}
+	c->out_at = 0;
+	return fclose(f) ? -ENOMEM : 0;
+}
+
+/* One batch at a time: who does not read it gets no more, and misses what the ring forgets meanwhile. */
+static int tell(struct wgx_control_client *c)
+{
+	int err = 0;
+
+	while (!err && c->listens && !c->out) {
+		err = gather(c);
+		if (!err && !c->out_len)
+			break;
+		if (!err)
+			err = send_more(c);
+	}
+	if (!c->out_len) {
+		free(c->out);
+		c->out = NULL;
+	}
+	return err;
+}
+
+void wgx_control_tell(struct wgx_daemon *d)
+{
+	struct wgx_control_client *c, *next;
+
+	cds_list_for_each_entry_safe(c, next, &d->control_clients, all)
+		if (c->listens && tell(c))
+			free_client(c);
 }
 
 static int handle_line(struct wgx_control_client *c, size_t len)
@@ -278,6 +364,8 @@ static void client_ready(struct wgx_event *e, uint32_t events)
 
 	if (!err && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		err = read_more(c);
+	if (!err)
+		err = tell(c);
 	if (err)
 		free_client(c);
 }
@@ -352,6 +440,7 @@ void wgx_control_stop(struct wgx_daemon *d)
 	struct wgx_control_client *c, *next;
 	char path[128];
 
+	wgx_control_tell(d); /* that the last interface is gone, say */
 	cds_list_for_each_entry_safe(c, next, &d->control_clients, all)
 		free_client(c);
 	if (d->control_listener.fd < 0)

@@ -117,7 +117,8 @@ static void init(struct wgx_daemon *d)
 	d->protocol.wake_fd = d->protocol.timer_fd = d->protocol.suspend.fd = -1;
 	d->stamps.dir_fd = -1;
 	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
-		d->signals.fd = d->routes.fd = d->sources_due.fd = d->strict.reports.fd = -1;
+		d->signals.fd = d->routes.fd = d->sources_due.fd = d->strict.reports.fd =
+			d->news.fd = d->news_ready.fd = d->bursts_due.fd = -1;
 	CDS_INIT_LIST_HEAD(&d->ifaces);
 	CDS_INIT_LIST_HEAD(&d->attached);
 	CDS_INIT_LIST_HEAD(&d->awaited);
@@ -190,6 +191,7 @@ static int step_lost(struct wgx_daemon *d)
  */
 static const struct step steps[] = {
 	{"event loop", step_epoll},
+	{"events", wgx_tell_start},
 	{"private network namespace (CAP_SYS_ADMIN)", step_netns},
 	{"kernel features", step_features},
 	{"mounting " WGX_BPFFS, step_bpffs},
@@ -247,6 +249,7 @@ static void finish(struct wgx_daemon *d)
 	wgx_ingress_free(d->ingress);
 	wgx_lost_close(d->lost);
 	wgx_sources_stop(d);
+	wgx_tell_stop(d);
 	wgx_netlink_stop(d);
 	wgx_stamps_close(&d->stamps);
 	/* the holder ends by itself, unless interfaces of a dead daemon are there, which are not ours to end */

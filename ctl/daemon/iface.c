@@ -361,6 +361,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	if (err)
 		goto unserve;
 	wgx_strict_join(s);
+	wgx_tell_interface(s, WGX_NEWS_INTERFACE_ADDED);
 	learn_link(s);
 	wgx_log(WGX_LOG_INFO, "%s: %s, %s", name, s->link.adopted ? "taken over" : "created",
 		s->superframes ? "superframes" : "one packet a frame");
@@ -402,6 +403,7 @@ void wgx_served_delete(struct wgx_served *s)
 		wgx_control_gone(s->waiting);
 	wgx_strict_leave(s);
 	remove_peers(s->path.dev); /* not under the list's lock, which all handshakes need */
+	wgx_tell_interface(s, WGX_NEWS_INTERFACE_REMOVED);
 	pthread_mutex_lock(&d->ifaces_lock); /* the protocol thread may hold a peer of it */
 	free_served(s);
 	pthread_mutex_unlock(&d->ifaces_lock);
@@ -410,16 +412,19 @@ void wgx_served_delete(struct wgx_served *s)
 void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e)
 {
 	struct wgx_device *dev = s->path.dev;
-	bool up = e->flags & IFF_UP;
+	bool up = e->flags & IFF_UP, was_up;
 	int err = 0;
 
 	atomic_store_explicit(&dev->mtu, e->mtu, memory_order_relaxed);
 	wgx_iface_set_mac(&s->path, e->mac);
 	wgx_device_lock(dev);
+	was_up = dev->up;
 	if (up && !dev->up)
 		err = wgx_device_up(dev);
 	else if (!up && dev->up)
 		wgx_device_down(dev);
+	if (dev->up != was_up)
+		wgx_tell_interface(s, dev->up ? WGX_NEWS_UP : WGX_NEWS_DOWN);
 	wgx_device_unlock(dev);
 	if (err)
 		wgx_log(WGX_LOG_ERR, "%s: UDP port %u: %s", dev->name, dev->listen_port,

@@ -116,10 +116,21 @@ static void forget_peer(struct wgx_served *s, struct wgx_peer *peer)
 
 void wgx_mirror_peer(struct wgx_device *dev, const struct wgx_peer *peer, enum wgx_peer_news news)
 {
+	static const enum wgx_news_type types[] = {
+		[WGX_PEER_NEW] = WGX_NEWS_PEER_ADDED,
+		[WGX_PEER_MOVED] = WGX_NEWS_ENDPOINT,
+		[WGX_PEER_GONE] = WGX_NEWS_PEER_REMOVED,
+		[WGX_PEER_HANDSHAKE] = WGX_NEWS_HANDSHAKE,
+		[WGX_PEER_EXPIRED] = WGX_NEWS_EXPIRED,
+		[WGX_PEER_UNANSWERED] = WGX_NEWS_UNANSWERED,
+	};
 	const struct wgx_bpf_peer_stats zero = {0};
 	struct wgx_served *s = wgx_served_of(dev);
 	struct wgx_bpf_peer value;
 
+	wgx_tell_peer(s, types[news], peer);
+	if (news > WGX_PEER_GONE)
+		return; /* of the session, of which BPF knows nothing */
 	if (news == WGX_PEER_GONE) {
 		forget_peer(s, (struct wgx_peer *)peer);
 		return;

@@ -59,6 +59,8 @@ int wgx_peer_rename(struct wgx_daemon *d, const char *interface, const char *pee
 	found = wgx_peer_find(s, peer, error, size);
 	if (found)
 		err = explain(wgx_peer_set_name(found, name), interface, name, error, size);
+	if (found && !err)
+		wgx_tell_peer(s, WGX_NEWS_PEER_NAMED, found);
 	wgx_device_unlock(s->path.dev);
 	return err;
 }

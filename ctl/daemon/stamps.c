@@ -21,6 +21,7 @@
 #define HEADER "wgx stamp 1 "
 #define TEXT_LEN (sizeof(HEADER) - 1 + 2 * WGX_TIMESTAMP_LEN + 1)
 
+#define TAI64_1970 UINT64_C(0x400000000000000a) /* with 10 leap seconds, as in proto/noise.c */
 #define AHEAD 60 /* seconds */
 #define LOCK_TRIES 100 /* of 10 ms: others hold it for as long as a write takes */
 
@@ -220,6 +221,24 @@ void wgx_stamps_close(struct wgx_stamps *s)
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
 	s->dir_fd = -1;
+}
+
+int wgx_stamps_read(const char *dir, uint64_t *ret)
+{
+	struct wgx_stamps s = {.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	uint8_t mark[WGX_TIMESTAMP_LEN];
+	__be64 seconds;
+	int err;
+
+	if (s.dir_fd < 0)
+		return -errno;
+	err = read_mark(&s, mark);
+	close(s.dir_fd);
+	if (err)
+		return err;
+	memcpy(&seconds, mark, sizeof(seconds));
+	*ret = be64toh(seconds) - TAI64_1970;
+	return 0;
 }
 
 void wgx_stamps_floor(struct wgx_stamps *s, uint8_t stamp[WGX_TIMESTAMP_LEN])

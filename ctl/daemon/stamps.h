@@ -31,6 +31,11 @@ struct wgx_stamps {
 /** wgx_stamps_open() - makes @dir if need be. What fails is logged, and then nothing is kept. */
 void wgx_stamps_open(struct wgx_stamps *s, const char *dir);
 void wgx_stamps_close(struct wgx_stamps *s);
+/**
+ * wgx_stamps_read() - the mark in @dir, as Unix time in seconds; for who only looks
+ * Return: 0, -ENOENT (there is none), -EBADMSG (damaged), or another negative errno.
+ */
+int wgx_stamps_read(const char *dir, uint64_t *ret);
 /** wgx_stamps_floor() - raise @stamp to the latest that anybody on this host may have sent; any thread */
 void wgx_stamps_floor(struct wgx_stamps *s, uint8_t stamp[WGX_TIMESTAMP_LEN]);
 /** wgx_stamps_reserve() - @stamp is about to be sent: the mark is on disk when this returns; any thread */

@@ -12,9 +12,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <urcu/list.h>
+#include "daemon/burst.h"
 #include "daemon/event.h"
 #include "daemon/guard.h"
 #include "daemon/mapqueue.h"
+#include "daemon/news.h"
 #include "daemon/protocol.h"
 #include "daemon/stamps.h"
 #include "device/floors.h"
@@ -48,6 +50,7 @@ struct wgx_served {
 	bool superframes;
 	_Atomic uint64_t
 		drops[WGX_DROP_COUNT]; /* of handshakes and sockets; each by one thread at a time */
+	struct wgx_burst bursts[WGX_DROP_COUNT]; /* what was told of them */
 	uint64_t base_far, base_wg; /* what both ends had counted before we came: daemon/drops.c */
 	struct wgx_event uapi_listener; /* fd -1: none */
 	struct cds_list_head uapi_clients;
@@ -124,6 +127,9 @@ struct wgx_daemon {
 	struct wgx_event routes, sources_due; /* changes of routes; a timer */
 	struct wgx_event control_listener;
 	struct cds_list_head control_clients;
+	struct wgx_news news;
+	struct wgx_event news_ready, bursts_due; /* @news.fd; a timer, while somebody listens */
+	struct wgx_burst bursts[WGX_DROP_COUNT]; /* of no interface */
 	struct wgx_event uapi_watch; /* inotify on the directory of the UAPI sockets */
 	struct wgx_event signals;
 };
@@ -247,7 +253,26 @@ void wgx_uapi_unlisten(struct wgx_served *s);
 int wgx_uapi_watch_start(struct wgx_daemon *d);
 void wgx_uapi_watch_stop(struct wgx_daemon *d);
 
+/* daemon/tell.c: what happens, to those who listen (daemon/news.h) */
+
+/** wgx_tell_start() - before anything is told; 0 or a negative errno */
+int wgx_tell_start(struct wgx_daemon *d);
+void wgx_tell_stop(struct wgx_daemon *d);
+/** wgx_tell_listen() - somebody does, from now on: as wgx_news_listen(), and lost packets are looked for */
+int wgx_tell_listen(struct wgx_daemon *d, uint64_t *ret_cursor);
+void wgx_tell_leave(struct wgx_daemon *d);
+/** wgx_tell_interface() - of the types that have an interface alone */
+void wgx_tell_interface(struct wgx_served *s, enum wgx_news_type type);
+/** wgx_tell_device() - of an underlay; @mode: where it was attached, else NULL */
+void wgx_tell_device(struct wgx_daemon *d, enum wgx_news_type type, const char *device,
+		     const char *mode);
+/** wgx_tell_peer() - under the model's lock; any thread */
+void wgx_tell_peer(struct wgx_served *s, enum wgx_news_type type, const struct wgx_peer *peer);
+
 /* daemon/control.c */
+
+/** wgx_control_tell() - send what is new to those who listen */
+void wgx_control_tell(struct wgx_daemon *d);
 
 int wgx_control_start(struct wgx_daemon *d);
 void wgx_control_stop(struct wgx_daemon *d);

@@ -80,6 +80,10 @@ enum wgx_peer_news {
 	WGX_PEER_NEW,
 	WGX_PEER_MOVED, /* its endpoint is another */
 	WGX_PEER_GONE,
+	/* of its session: for people only */
+	WGX_PEER_HANDSHAKE,
+	WGX_PEER_EXPIRED,
+	WGX_PEER_UNANSWERED,
 };
 
 /** struct wgx_device_ops - what the model asks of sockets, workers and BPF maps; all under the lock but

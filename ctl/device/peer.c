@@ -83,9 +83,9 @@ void wgx_peer_remove(struct wgx_peer *peer)
 	wgx_peer_remove_all_prefixes(peer);
 	cds_list_del(&peer->all);
 	cds_lfht_del(dev->by_key, &peer->by_key);
-	wgx_peer_set_name(peer, NULL);
 	dev->n_peers--;
 	dev->ops->mirror_peer(dev, peer, WGX_PEER_GONE);
+	wgx_peer_set_name(peer, NULL);
 	wgx_device_free_id(dev, peer->id);
 	wgx_peer_put(peer);
 }

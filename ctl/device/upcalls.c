@@ -154,6 +154,18 @@ static void stamp_reserve(void *ctx, const uint8_t stamp[WGX_TIMESTAMP_LEN])
 	dev->ops->stamp_reserve(dev, stamp);
 }
 
+static void tell(void *ctx, struct wgx_session *s, enum wgx_session_news news)
+{
+	static const enum wgx_peer_news peer_news[] = {
+		[WGX_SESSION_HANDSHAKE] = WGX_PEER_HANDSHAKE,
+		[WGX_SESSION_EXPIRED] = WGX_PEER_EXPIRED,
+		[WGX_SESSION_UNANSWERED] = WGX_PEER_UNANSWERED,
+	};
+	struct wgx_device *dev = ctx;
+
+	dev->ops->mirror_peer(dev, wgx_peer_of(s), peer_news[news]);
+}
+
 static void wake(void *ctx, struct wgx_session *s)
 {
 	struct wgx_device *dev = ctx;
@@ -183,6 +195,7 @@ const struct wgx_upcalls wgx_device_upcalls = {
 	.clear_source = clear_source,
 	.stamp_floor = stamp_floor,
 	.stamp_reserve = stamp_reserve,
+	.tell = tell,
 	.wake = wake,
 	.random = random_bytes,
 };

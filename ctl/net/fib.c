@@ -172,7 +172,7 @@ static int put_destination(struct nl_msg *msg, const struct sockaddr *dst)
 	return nla_put(msg, RTA_DST, 16, &v6->sin6_addr);
 }
 
-static int find_way(const struct sockaddr *dst, struct way *w)
+static int find_way(const struct sockaddr *dst, uint32_t mark, struct way *w)
 {
 	struct rtmsg rtm = {.rtm_family = AF_INET};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, dst ? 0 : NLM_F_DUMP);
@@ -185,7 +185,7 @@ static int find_way(const struct sockaddr *dst, struct way *w)
 		rtm.rtm_dst_len = dst->sa_family == AF_INET ? 32 : 128;
 	}
 	if (!nlmsg_append(msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) &&
-	    (!dst || !put_destination(msg, dst)))
+	    (!dst || !put_destination(msg, dst)) && (!mark || !nla_put_u32(msg, RTA_MARK, mark)))
 		err = wgx_nl_call_once(msg, read_way, w);
 	nlmsg_free(msg);
 	return err == -ENETUNREACH || err == -EHOSTUNREACH ? 0 : err;
@@ -195,12 +195,31 @@ int wgx_route_mtu(const struct sockaddr *dst)
 {
 	struct way w = {.default_only = !dst};
 	struct wgx_link_info info;
-	int err = find_way(dst, &w);
+	int err = find_way(dst, 0, &w);
 
 	if (err || w.mtu || !w.ifindex)
 		return err ? err : (int)w.mtu;
 	err = wgx_link_query_index(w.ifindex, &info);
 	return err ? err : (int)info.mtu;
+}
+
+int wgx_route_way(const struct sockaddr *dst, uint32_t mark, struct wgx_way *ret)
+{
+	struct way w = {0};
+	struct wgx_link_info info;
+	int err = find_way(dst, mark, &w);
+
+	if (err)
+		return err;
+	if (!w.ifindex)
+		return -ENETUNREACH;
+	err = wgx_link_query_index(w.ifindex, &info);
+	if (err)
+		return err;
+	ret->ifindex = w.ifindex;
+	memcpy(ret->device, info.name, sizeof(ret->device));
+	ret->mtu = w.mtu ? w.mtu : info.mtu;
+	return 0;
 }
 
 /* ---- rules ---- */

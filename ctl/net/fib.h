@@ -3,6 +3,7 @@
 #ifndef WGX_NET_FIB_H
 #define WGX_NET_FIB_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -27,6 +28,16 @@ int wgx_table_in_use(uint32_t table);
  * Return: the MTU; 0: there is no way; negative errno.
  */
 int wgx_route_mtu(const struct sockaddr *dst);
+
+/** struct wgx_way - by which device, and the route's MTU, or else the device's */
+struct wgx_way {
+	int ifindex;
+	char device[IFNAMSIZ];
+	uint32_t mtu;
+};
+
+/** wgx_route_way() - of a packet of this host to @dst with @mark; 0, -ENETUNREACH, negative errno */
+int wgx_route_way(const struct sockaddr *dst, uint32_t mark, struct wgx_way *ret);
 
 /**
  * struct wgx_rule - a policy rule that looks a table up

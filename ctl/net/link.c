@@ -125,6 +125,11 @@ int wgx_link_query_index(int ifindex, struct wgx_link_info *ret)
 	return ifindex > 0 ? query(NULL, ifindex, ret) : -ENODEV;
 }
 
+bool wgx_link_is_ours(const struct wgx_link_info *info)
+{
+	return !strcmp(info->kind, "veth") && !memcmp(info->mac, near_mac, sizeof(near_mac));
+}
+
 bool wgx_link_is_ethernet(const struct wgx_link_info *info)
 {
 	return info->type == ARPHRD_ETHER;

@@ -100,6 +100,8 @@ struct wgx_link_info {
 int wgx_link_query(const char *name, struct wgx_link_info *ret);
 /** wgx_link_query_index() - by ifindex; 0, -ENODEV, negative errno */
 int wgx_link_query_index(int ifindex, struct wgx_link_info *ret);
+/** wgx_link_is_ours() - by its MAC address: a wgx interface, of this daemon or another, or the collector */
+bool wgx_link_is_ours(const struct wgx_link_info *info);
 /** wgx_link_is_ethernet() - its frames begin with an Ethernet header: wgx can be attached to it */
 bool wgx_link_is_ethernet(const struct wgx_link_info *info);
 

@@ -18,6 +18,9 @@ void wgx_session_initiate(struct wgx_session *s, const struct wgx_now *now);
 /** wgx_session_keepalive() - send an empty packet, after a handshake where there is no key for it */
 void wgx_session_keepalive(struct wgx_session *s, const struct wgx_now *now);
 
+/** wgx_session_tell_expired() - once after each handshake */
+void wgx_session_tell_expired(struct wgx_session *s);
+
 /** wgx_timers_next() - the earliest deadline */
 uint64_t wgx_timers_next(struct wgx_session *s);
 /** wgx_timers_arm() - any thread: wake, if @deadline lies before the one that is armed */

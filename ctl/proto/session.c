@@ -98,6 +98,14 @@ void wgx_session_set_keepalive(struct wgx_session *s, uint16_t seconds, const st
 		wgx_timers_arm(s, wgx_timers_next(s));
 }
 
+void wgx_session_tell_expired(struct wgx_session *s)
+{
+	if (s->timers.expires_at == WGX_NEVER)
+		return; /* there were none, or it was told */
+	s->timers.expires_at = WGX_NEVER;
+	s->local->up->tell(s->local->ctx, s, WGX_SESSION_EXPIRED);
+}
+
 static void expire_sending(struct wgx_keypair *kp)
 {
 	if (kp)
@@ -118,6 +126,7 @@ void wgx_session_forget_keys(struct wgx_session *s)
 {
 	abandon_handshake(s);
 	wgx_keypairs_clear(s);
+	wgx_session_tell_expired(s);
 }
 
 void wgx_session_stop(struct wgx_session *s)
@@ -222,6 +231,14 @@ static void flush_staged(struct wgx_session *s)
 	atomic_fetch_and(&s->timers.wants, ~(unsigned int)WGX_WANT_KEY);
 	s->timers.staged = false;
 	s->local->up->flush_staged(s->local->ctx, s);
+}
+
+/* The last message of a handshake has arrived: its keypair is current. */
+static void complete(struct wgx_session *s, const struct wgx_now *now)
+{
+	wgx_timers_handshake_complete(&s->timers, now);
+	s->timers.expires_at = now->boot + WGX_REJECT_AFTER_TIME;
+	s->local->up->tell(s->local->ctx, s, WGX_SESSION_HANDSHAKE);
 }
 
 /* A finished handshake becomes a keypair. On failure nothing is left of the handshake. */
@@ -339,7 +356,7 @@ static enum wgx_handshake_result receive_response(struct wgx_local *l, const voi
 	l->up->set_endpoint(l->ctx, s, from);
 	wgx_timers_any_received(s, now->boot);
 	if (!begin_session(s, now)) {
-		wgx_timers_handshake_complete(&s->timers, now);
+		complete(s, now);
 		flush_staged(s); /* or a keepalive: the responder waits for it (P-HS-7) */
 	}
 	wgx_timers_arm(s, wgx_timers_next(s));
@@ -487,7 +504,7 @@ static void serve_confirm(struct wgx_session *s, const struct wgx_now *now)
 {
 	if (!take_wants(s, WGX_WANT_CONFIRM) || !wgx_keypairs_promote(s))
 		return;
-	wgx_timers_handshake_complete(&s->timers, now);
+	complete(s, now);
 	if (s->timers.staged || (atomic_load(&s->timers.wants) & WGX_WANT_KEY))
 		flush_staged(s);
 }

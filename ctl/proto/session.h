@@ -42,6 +42,13 @@ struct wgx_from {
 	const void *endpoint;
 };
 
+/** enum wgx_session_news - what people may want to hear of a session */
+enum wgx_session_news {
+	WGX_SESSION_HANDSHAKE, /* one is complete */
+	WGX_SESSION_EXPIRED, /* its last keys are past their life, or wiped: no data until the next */
+	WGX_SESSION_UNANSWERED, /* the peer did not answer for REKEY_ATTEMPT_TIME: no more tries */
+};
+
 /** struct wgx_upcalls - all that the protocol asks of its surroundings; every one is set */
 struct wgx_upcalls {
 	/* peers and receiver indices */
@@ -76,6 +83,7 @@ struct wgx_upcalls {
 		void *ctx,
 		const uint8_t stamp[WGX_TIMESTAMP_LEN]); /* to be sent: remember before */
 	/* the rest */
+	void (*tell)(void *ctx, struct wgx_session *s, enum wgx_session_news news);
 	void (*wake)(void *ctx,
 		     struct wgx_session *s); /* from any thread: call wgx_session_run() soon */
 	void (*random)(void *ctx, void *buf, size_t len);

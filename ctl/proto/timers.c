@@ -109,6 +109,7 @@ static void all_off(struct wgx_timers *t)
 {
 	t->initiate_at = WGX_NEVER;
 	t->zero_at = WGX_NEVER;
+	t->expires_at = WGX_NEVER;
 	t->unanswered_seen = 0;
 	t->attempts = 0;
 	t->persistent_now = false;
@@ -205,6 +206,7 @@ uint64_t wgx_timers_next(struct wgx_session *s)
 	const struct wgx_timers *t = &s->timers;
 	uint64_t next = min64(t->initiate_at, t->zero_at);
 
+	next = min64(next, t->expires_at);
 	next = min64(next, unanswered_deadline(s));
 	next = min64(next, unreplied_deadline(t));
 	return min64(next, persistent_deadline(t));
@@ -218,6 +220,12 @@ static void run_zero(struct wgx_session *s, const struct wgx_now *now)
 	wgx_session_forget_keys(s);
 }
 
+static void run_expires(struct wgx_session *s, const struct wgx_now *now)
+{
+	if (now->boot >= s->timers.expires_at)
+		wgx_session_tell_expired(s);
+}
+
 static void give_up(struct wgx_session *s, const struct wgx_now *now)
 {
 	struct wgx_timers *t = &s->timers;
@@ -228,6 +236,7 @@ static void give_up(struct wgx_session *s, const struct wgx_now *now)
 	s->local->up->drop_staged(s->local->ctx, s);
 	if (t->zero_at == WGX_NEVER)
 		t->zero_at = now->boot + WGX_ZERO_AFTER;
+	s->local->up->tell(s->local->ctx, s, WGX_SESSION_UNANSWERED);
 }
 
 /* P-TM-1. Twenty initiations go out before we give up: the Linux driver counts so. */
@@ -312,5 +321,6 @@ uint64_t wgx_timers_run(struct wgx_session *s, const struct wgx_now *now)
 	run_unanswered(s, now);
 	run_unreplied(s, now);
 	run_persistent(s, now);
+	run_expires(s, now);
 	return publish(&s->timers, wgx_timers_next(s));
 }

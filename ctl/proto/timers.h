@@ -69,6 +69,8 @@ struct wgx_timers {
 	_Atomic uint64_t
 		last_initiated; /* the last initiation or response we sent; 0: none (P-TM-1) */
 	_Atomic uint64_t last_handshake; /* Unix ns */
+	uint64_t
+		expires_at; /* under the lock: when to tell that the last keys are past their life */
 	_Atomic unsigned int wants; /* enum wgx_want */
 	_Atomic bool last_minute_sent;
 	/* under the lock */

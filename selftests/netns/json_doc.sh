@@ -26,7 +26,7 @@ on A ip link del far1
 awaited() { wgx_json A '.awaited[]' | grep -qx eth1; }
 check 'eth1 is awaited' wait_for 10 awaited
 wgx A show --json >"$WORK/3.json"
-schema() { python3 "$SELFTESTS/netns/json_doc.py" "$TOP/docs/json.md" "$TOP/docs/drops.md" "$@"; }
+schema() { python3 "$SELFTESTS/netns/json_doc.py" "$TOP/docs/json.md" "$TOP/docs/drops.md" show "$@"; }
 check 'docs/json.md has what there is, and nothing else' schema "$WORK"/[123].json
 
 # ---- and the comparison finds what differs ----

@@ -214,8 +214,10 @@ static inline void fake_mirror_peer(struct wgx_device *dev, const struct wgx_pee
 	struct fake *f = fake_of(dev);
 
 	assert_true(peer->id < FAKE_IDS);
-	f->peer_changes++;
 	assert_ptr_equal(f->peers[peer->id], news == WGX_PEER_NEW ? NULL : peer);
+	if (news > WGX_PEER_GONE)
+		return; /* not of the model */
+	f->peer_changes++;
 	f->peers[peer->id] = news == WGX_PEER_GONE ? NULL : peer;
 	f->n_peers += (news == WGX_PEER_NEW) - (news == WGX_PEER_GONE);
 }

@@ -81,6 +81,8 @@ struct sim_host {
 	uint64_t minute; /* the one that is being counted, and */
 	unsigned int runs_in_minute; /* how many there were in it */
 	unsigned int wakes, runs, drops, dropped, endpoints_set, sources_cleared, flushes;
+	unsigned int told[3]; /* by enum wgx_session_news */
+	uint64_t told_at[3]; /* the last time, by the simulation's clock */
 	unsigned int results[4]; /* by enum wgx_handshake_result */
 	int open_error; /* of the last data message refused */
 };
@@ -453,6 +455,14 @@ static inline void sim_stamp_reserve(void *ctx, const uint8_t stamp[WGX_TIMESTAM
 	wgx_stamp_raise(h->reserved, stamp);
 }
 
+static inline void sim_tell(void *ctx, struct wgx_session *s, enum wgx_session_news news)
+{
+	struct sim_host *h = ctx;
+
+	h->told[news]++;
+	h->told_at[news] = h->sim->boot;
+}
+
 static inline void sim_wake(void *ctx, struct wgx_session *s)
 {
 	struct sim_host *h = ctx;
@@ -490,6 +500,7 @@ static const struct wgx_upcalls sim_upcalls = {
 	.clear_source = sim_clear_source,
 	.stamp_floor = sim_stamp_floor,
 	.stamp_reserve = sim_stamp_reserve,
+	.tell = sim_tell,
 	.wake = sim_wake,
 	.random = sim_random_bytes,
 };

@@ -171,6 +171,45 @@ static void test_not_sooner(void **state)
 	}
 }
 
+/* What people are told of a session: each handshake, the end of the last keys, and that nobody answers */
+static void test_told(void **state)
+{
+	struct sim *sim = sim_connected(31);
+
+	for (unsigned int id = 0; id < 2; id++)
+		assert_int_equal(sim->hosts[id].told[WGX_SESSION_HANDSHAKE], 1);
+	sim_run_for(sim, 179 * SIM_S);
+	for (unsigned int id = 0; id < 2; id++)
+		assert_int_equal(sim->hosts[id].told[WGX_SESSION_EXPIRED], 0);
+	sim_run_for(sim, 3 * SIM_S);
+	for (unsigned int id = 0; id < 2; id++) {
+		const struct sim_host *h = &sim->hosts[id];
+
+		assert_int_equal(h->told[WGX_SESSION_EXPIRED], 1);
+		assert_in_range(h->told_at[WGX_SESSION_EXPIRED] - h->told_at[WGX_SESSION_HANDSHAKE],
+				180 * SIM_S, 181 * SIM_S);
+	}
+	sim_run_for(sim, 600 * SIM_S); /* they are wiped: no news */
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_EXPIRED], 1);
+	/* a new session, whose keys are wiped before their time */
+	sim_send(&sim->hosts[0]);
+	sim_run_for(sim, 30 * SIM_S); /* and all is answered */
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_HANDSHAKE], 2);
+	wgx_session_forget_keys(sim->hosts[0].session);
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_EXPIRED], 2);
+	sim_run_for(sim, 300 * SIM_S);
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_EXPIRED], 2);
+	/* nobody answers */
+	sim->hosts[1].deaf = true;
+	sim_send(&sim->hosts[0]);
+	sim_run_for(sim, 90 * SIM_S);
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_UNANSWERED], 0);
+	sim_run_for(sim, 60 * SIM_S);
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_UNANSWERED], 1);
+	assert_int_equal(sim->hosts[0].told[WGX_SESSION_HANDSHAKE], 2);
+	sim_free(sim);
+}
+
 /* A responder that waits for its confirmation and has packets staged initiates 5 s after its response. */
 static void test_unconfirmed_responder(void **state)
 {
@@ -723,6 +762,7 @@ int main(void)
 		line_test("P-TM-7", test_persistent_reset),
 		line_test("P-TM-7", test_persistent_longest),
 		line_test("P-TM-4 P-TM-5", test_keepalives_arm_nothing),
+		cmocka_unit_test(test_told),
 		line_test("P-TM-2", test_initiator_rekeys),
 		cmocka_unit_test(test_idle_and_stopped),
 		cmocka_unit_test(test_staged_too_late),

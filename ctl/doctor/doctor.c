@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* wgx doctor: one check after the other; what each has found is the report. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "daemon/log.h"
+#include "doctor/doctor.h"
+
+enum { OPTION_JSON = WGX_OPTION_LONG };
+
+/* From what all need to what few do; some look at what those before them have learnt. */
+static void (*const checks[])(struct wgx_doctor *d) = {
+	wgx_check_privileges, wgx_check_kernel,	   wgx_check_features, wgx_check_bpffs,
+	wgx_check_hardening,  wgx_check_driver,	   wgx_check_clock,    wgx_check_daemon,
+	wgx_check_interfaces, wgx_check_mode,	   wgx_check_offloads, wgx_check_mtu,
+	wgx_check_routes,     wgx_check_rp_filter, wgx_check_firewall,
+};
+
+static int parse(int argc, char **argv, bool *json)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, OPTION_JSON},
+		{0},
+	};
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (c != OPTION_JSON)
+			return wgx_option_error("doctor", c, argv);
+		*json = true;
+	}
+	if (argc > optind)
+		return wgx_usage_error("doctor", "takes no argument: '%s'", argv[optind]);
+	return WGX_EXIT_OK;
+}
+
+/* No daemon is no failure here. */
+static void ask_daemon(struct wgx_doctor *d)
+{
+	json_t *request = json_pack("{s:s}", "cmd", "show");
+	int fd = wgx_client_connect();
+
+	if (fd >= 0 && request && !wgx_client_call(fd, request, &d->show) &&
+	    wgx_client_error(d->show)) {
+		json_decref(d->show);
+		d->show = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	json_decref(request);
+}
+
+static void print(const struct wgx_report *r, bool json)
+{
+	struct wgx_text t;
+	json_t *o;
+
+	if (!json) {
+		wgx_text_init(&t, stdout);
+		wgx_report_print(r, &t);
+		return;
+	}
+	o = wgx_report_json(r);
+	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(o);
+}
+
+int wgx_cmd_doctor(int argc, char **argv)
+{
+	struct wgx_doctor d = {0};
+	bool json = false, ill;
+	int status = parse(argc, argv, &json);
+
+	if (status)
+		return status;
+	wgx_log_init(false);
+	ask_daemon(&d);
+	wgx_ways_find(&d);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++)
+		checks[i](&d);
+	print(&d.report, json);
+	ill = d.report.counts[WGX_PROBLEM];
+	wgx_report_free(&d.report);
+	json_decref(d.show);
+	return ill ? WGX_EXIT_FAILURE : WGX_EXIT_OK;
+}
