@@ -33,13 +33,13 @@ named() {
 		return 1
 	}
 }
-# cured LEVEL CHECK: the remedy is a command; done, the finding is gone
+# cured LEVEL CHECK OBJECT TEXT: the remedy is a command; done, the finding is gone
 cured() {
 	local command
 	command=$(remedy_of "$1" "$2")
 	echo "$command"
 	# shellcheck disable=SC2086
-	on A $command && look && [ -z "$(findings "$1" "$2")" ]
+	on A $command && look && [ -z "$(findings "$1" "$2" "$3" | grep -F -- "$4")" ]
 }
 # breaks WHAT LEVEL CHECK OBJECT TEXT: after something was broken
 breaks() {
@@ -50,7 +50,7 @@ breaks() {
 		check_equal "$1: exit status" "$(cat "$WORK/status")" 0
 	fi
 	[ $# -lt 6 ] || return 0
-	check "$1: the remedy helps" cured "$2" "$3"
+	check "$1: the remedy helps" cured "${@:2:4}"
 }
 
 host_add A
@@ -116,8 +116,8 @@ on A ip link set far1 up
 wg_peer A wg0 B wg0 allowed-ips 10.7.0.2/32,fd07::2/128,10.9.0.0/16
 breaks 'no route' warning routes wg0 '10.9.0.0/16 of peer B is not routed into it: packets have no route'
 on A ip route replace 10.9.0.0/16 dev eth1
-on A sysctl -q -w net.ipv4.conf.all.rp_filter=1
 breaks 'another route' warning routes wg0 '10.9.0.0/16 of peer B is not routed into it: packets leave by eth1' later
+on A sysctl -q -w net.ipv4.conf.all.rp_filter=1
 breaks 'rp_filter strict' problem rp_filter wg0 'the route to 10.9.0.0/16 of peer B does not lead here'
 on A ip route replace 10.9.0.0/16 dev wg0
 on A sysctl -q -w net.ipv4.conf.wg0.rp_filter=0
@@ -143,10 +143,10 @@ check 'no firewall' [ -n "$(findings ok firewall wg0)" ]
 
 # ---- interfaces and the daemon ----
 
-on A umount /sys/fs/bpf
-breaks 'no bpffs' warning bpffs /sys/fs/bpf 'not mounted here' later
-on A mount -t bpf bpf /sys/fs/bpf
+on A mount -t tmpfs tmpfs /sys/fs/bpf
+breaks 'no bpffs' warning bpffs /sys/fs/bpf 'not mounted here'
 breaks "another's bpffs" warning bpffs wg0 'the daemon has another' later
+on A umount /sys/fs/bpf
 on A umount /sys/fs/bpf
 wgx A wg1
 breaks 'no private key' problem interface wg1 'it has no private key' later
