@@ -236,17 +236,6 @@ static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 	return o;
 }
 
-/* ns of processor time that the thread has had */
-static uint64_t thread_cpu(pthread_t thread)
-{
-	struct timespec ts;
-	clockid_t clock;
-
-	if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &ts))
-		return 0;
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static json_t *handshakes_json(struct wgx_protocol *p)
 {
 	const struct wgx_handshakes *h = &p->handshakes;
@@ -256,7 +245,6 @@ static json_t *handshakes_json(struct wgx_protocol *p)
 	json_object_set_new(o, "responses", integer(load(&h->responses)));
 	json_object_set_new(o, "cookies", integer(load(&h->cookies)));
 	json_object_set_new(o, "waiting", integer(wgx_hsqueue_length(&h->admitted)));
-	json_object_set_new(o, "cpu_ns", integer(thread_cpu(p->thread)));
 	return o;
 }
 
@@ -271,9 +259,31 @@ static json_t *workers_json(struct wgx_daemon *d)
 		json_object_set_new(o, "name", json_string(workers[i]->ops->name));
 		json_object_set_new(o, "rounds", integer(load(&workers[i]->rounds)));
 		json_object_set_new(o, "sleeps", integer(load(&workers[i]->sleeps)));
-		json_object_set_new(o, "cpu_ns", integer(thread_cpu(workers[i]->thread)));
 		json_array_append_new(list, o);
 	}
+	return list;
+}
+
+static void add_thread(json_t *list, const char *name, pthread_t thread)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &used))
+		return;
+	json_array_append_new(list,
+			      json_pack("{s:s, s:I}", "name", name, "cpu_ns",
+					(json_int_t)used.tv_sec * 1000000000 + used.tv_nsec));
+}
+
+static json_t *threads_json(struct wgx_daemon *d)
+{
+	json_t *list = json_array();
+
+	add_thread(list, d->sealer.ops->name, d->sealer.thread);
+	add_thread(list, d->opener.ops->name, d->opener.thread);
+	add_thread(list, "wgx-protocol", d->protocol.thread);
+	add_thread(list, "wgx-control", pthread_self());
 	return list;
 }
 
@@ -337,6 +347,7 @@ json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, bool 
 	json_object_set_new(o, "awaited", awaited);
 	json_object_set_new(o, "workers", workers_json(d));
 	json_object_set_new(o, "handshakes", handshakes_json(&d->protocol));
+	json_object_set_new(o, "threads", threads_json(d));
 	json_object_set_new(o, "drops", shared_drops_json(d));
 	return o;
 }

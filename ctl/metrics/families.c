@@ -142,24 +142,16 @@ static void write_worker(struct wgx_metrics_out *o, const struct wgx_family *f)
 	}
 }
 
-static void put_cpu(struct wgx_metrics_out *o, const struct wgx_family *f, const char *name,
-		    const json_t *thread)
-{
-	const struct label labels[] = {{"worker", name}, {0}};
-	const json_t *ns = json_object_get(thread, "cpu_ns");
-
-	if (ns)
-		put_ns(o, f, labels, (uint64_t)json_integer_value(ns));
-}
-
 static void write_cpu(struct wgx_metrics_out *o, const struct wgx_family *f)
 {
 	size_t i;
-	json_t *worker;
+	json_t *thread;
 
-	json_array_foreach(json_object_get(o->answer, "workers"), i, worker)
-		put_cpu(o, f, text_of(worker, "name"), worker);
-	put_cpu(o, f, "wgx-protocol", json_object_get(o->answer, "handshakes"));
+	json_array_foreach(json_object_get(o->answer, "threads"), i, thread) {
+		const struct label labels[] = {{"thread", text_of(thread, "name")}, {0}};
+
+		put_ns(o, f, labels, (uint64_t)json_integer_value(value_of(f, thread)));
+	}
 }
 
 /* ---- of attached devices ---- */
@@ -394,8 +386,8 @@ const struct wgx_family wgx_families[] = {
 		"Handshake messages accepted, by type."),
 	GAUGE("handshakes_waiting", "handshakes", "waiting", write_daemon,
 	      "Initiations and responses that wait for their turn, of 4096 at most."),
-	COUNTER("worker_cpu_seconds", NULL, NULL, write_cpu,
-		"Processor time of a worker, or of the thread that does the handshakes."),
+	COUNTER("thread_cpu_seconds", NULL, "cpu_ns", write_cpu,
+		"Processor time of one of the daemon's threads."),
 	COUNTER("worker_rounds", NULL, "rounds", write_worker,
 		"How often a worker looked for packets."),
 	COUNTER("worker_sleeps", NULL, "sleeps", write_worker,

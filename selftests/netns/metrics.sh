@@ -77,8 +77,8 @@ check_equal 'what was lost' "$(sample 'wgx_drops_total{interface="wg0",reason="s
 check_equal 'the version' "$(sample "wgx_build_info{version=\"$(wgx A --version | cut -d' ' -f2)\"}")" 1
 check_equal 'the attached device' "$(sample "wgx_attached{device=\"eth0\",mode=\"$(wgx_mode A eth0)\",strict=\"0\"}")" 1
 check_equal 'a handshake' "$(sample 'wgx_handshake_messages_total{type="response"}')" 1
-cpu() { awk '/^wgx_worker_cpu_seconds_total/ && $2 > 0 { n++ } END { print n + 0 }' "$WORK/scrape"; }
-check_equal 'processor time of three threads' "$(cpu)" 3
+cpu() { awk '/^wgx_thread_cpu_seconds_total/ && $2 > 0 { n++ } END { print n + 0 }' "$WORK/scrape"; }
+check_equal 'processor time of four threads' "$(cpu)" 4
 check 'docs/metrics.md has the families that there are; the dashboard wants no others' \
 	client families "$WORK/scrape" "$TOP/docs/metrics.md" "$TOP/deploy/grafana-dashboard.json"
 wgx A metrics --once >"$WORK/once"

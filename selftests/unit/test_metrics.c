@@ -73,9 +73,10 @@ static const char answer[] =
 	"\"attached\":[{\"device\":\"eth0\",\"mode\":\"tcx\",\"strict\":null,\"counters\":"
 	"{\"steered_frames\":4}},{\"device\":\"eth1\",\"mode\":\"none\",\"strict\":{},"
 	"\"counters\":{\"steered_frames\":4}}],\"awaited\":[\"eth2\"],\"workers\":["
-	"{\"name\":\"wgx-seal\",\"rounds\":8,\"sleeps\":1,\"cpu_ns\":2000000001}],"
-	"\"handshakes\":{\"initiations\":1,\"responses\":2,\"cookies\":0,\"waiting\":6,"
-	"\"cpu_ns\":50},\"drops\":{\"ingress_mac1\":12}}";
+	"{\"name\":\"wgx-seal\",\"rounds\":8,\"sleeps\":1}],"
+	"\"handshakes\":{\"initiations\":1,\"responses\":2,\"cookies\":0,\"waiting\":6},"
+	"\"threads\":[{\"name\":\"wgx-seal\",\"cpu_ns\":2000000001},"
+	"{\"name\":\"wgx-protocol\",\"cpu_ns\":50}],\"drops\":{\"ingress_mac1\":12}}";
 
 static void test_families(void **state)
 {
@@ -125,10 +126,10 @@ static void test_families(void **state)
 		      "wgx_handshake_messages_total{type=\"cookie_reply\"} 0\n");
 	assert_family(text, "wgx_handshakes_waiting",
 		      "# TYPE wgx_handshakes_waiting gauge\nwgx_handshakes_waiting 6\n");
-	assert_family(text, "wgx_worker_cpu_seconds_total",
-		      "# TYPE wgx_worker_cpu_seconds_total counter\n"
-		      "wgx_worker_cpu_seconds_total{worker=\"wgx-seal\"} 2.000000001\n"
-		      "wgx_worker_cpu_seconds_total{worker=\"wgx-protocol\"} 0.000000050\n");
+	assert_family(text, "wgx_thread_cpu_seconds_total",
+		      "# TYPE wgx_thread_cpu_seconds_total counter\n"
+		      "wgx_thread_cpu_seconds_total{thread=\"wgx-seal\"} 2.000000001\n"
+		      "wgx_thread_cpu_seconds_total{thread=\"wgx-protocol\"} 0.000000050\n");
 	assert_family(text, "wireguard_sent_bytes_total",
 		      "# TYPE wireguard_sent_bytes_total counter\n"
 		      "wireguard_sent_bytes_total{interface=\"wg0\",public_key=\"AAAA\","
