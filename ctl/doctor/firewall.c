@@ -8,7 +8,6 @@
 
 #include "doctor/doctor.h"
 #include "doctor/nft.h"
-#include "quick/run.h"
 
 static const char *string_of(const json_t *object, const char *key)
 {
@@ -120,7 +119,7 @@ void wgx_check_firewall(struct wgx_doctor *d)
 
 	if (!json_array_size(json_object_get(d->show, "interfaces")))
 		return;
-	ruleset = wgx_run_exists("nft") ? read_ruleset() : NULL;
+	ruleset = read_ruleset();
 	if (!ruleset) {
 		wgx_found(&d->report, WGX_NOTE, "firewall", NULL,
 			  "not looked at: nft is missing, or cannot list its rules");

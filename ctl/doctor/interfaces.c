@@ -118,6 +118,14 @@ static void check_peers(struct wgx_doctor *d, const json_t *interface, const cha
 			  silent - TOLD_MAX);
 }
 
+static void report_fine(struct wgx_doctor *d, const json_t *interface, const char *name)
+{
+	size_t peers = json_array_size(json_object_get(interface, "peers"));
+
+	wgx_found(&d->report, WGX_FINE, "interface", name, "up, port %d, %zu peer%s",
+		  (int)number_of(interface, "listen_port"), peers, peers == 1 ? "" : "s");
+}
+
 void wgx_check_interfaces(struct wgx_doctor *d)
 {
 	const json_t *interface;
@@ -135,9 +143,7 @@ void wgx_check_interfaces(struct wgx_doctor *d)
 		check_link(d, interface, name);
 		check_peers(d, interface, name);
 		if (json_array_size(d->report.findings) == before)
-			wgx_found(&d->report, WGX_FINE, "interface", name, "up, port %d, %zu peers",
-				  (int)number_of(interface, "listen_port"),
-				  json_array_size(json_object_get(interface, "peers")));
+			report_fine(d, interface, name);
 	}
 }
 
@@ -170,10 +176,11 @@ static void check_underlay(struct wgx_doctor *d, const struct wgx_way_out *w)
 	if (wgx_link_query_index(w->way.ifindex, &info) || !wgx_link_is_ethernet(&info) ||
 	    info.flags & IFF_LOOPBACK)
 		return;
-	wgx_found(&d->report, WGX_NOTE, "mode", device,
-		  "not attached: what comes for %s takes the UDP socket",
-		  *w->interface ? w->interface : "wgx");
-	wgx_remedy(&d->report, "wgx attach %s takes it to AF_XDP", device);
+	wgx_found(
+		&d->report, WGX_NOTE, "mode", device,
+		"not attached: what comes for %s takes the UDP socket, which is slower than AF_XDP",
+		*w->interface ? w->interface : "wgx");
+	wgx_remedy(&d->report, "wgx attach %s", device);
 }
 
 static void check_superframes(struct wgx_doctor *d, const json_t *interface)
