@@ -210,8 +210,8 @@ static const struct {
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
 	bool looks; /* changes nothing and tells no secret */
 } commands[] = {
-	{"create", do_create, false}, {"delete", do_delete, false}, {"attach", do_attach, false},
-	{"detach", do_detach, false}, {"show", do_show, true},	    {"name", do_name, false},
+	{"create", do_create, false},  {"delete", do_delete, false}, {"attach", do_attach, false},
+	{"detach", do_detach, false},  {"show", do_show, true},	     {"name", do_name, false},
 	{"monitor", do_monitor, true},
 };
 

@@ -271,9 +271,8 @@ static void add_thread(json_t *list, const char *name, pthread_t thread)
 
 	if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &used))
 		return;
-	json_array_append_new(list,
-			      json_pack("{s:s, s:I}", "name", name, "cpu_ns",
-					(json_int_t)used.tv_sec * 1000000000 + used.tv_nsec));
+	json_array_append_new(list, json_pack("{s:s, s:I}", "name", name, "cpu_ns",
+					      (json_int_t)used.tv_sec * 1000000000 + used.tv_nsec));
 }
 
 static json_t *threads_json(struct wgx_daemon *d)

@@ -32,8 +32,8 @@ static const char *offered(const char *line)
 /* run() has no empty words: "x" and so on are the beginnings of what is typed */
 static void test_commands(void **state)
 {
-	assert_string_equal(offered("wgx d"), "down detach");
-	assert_string_equal(offered("/usr/sbin/wgx d"), "down detach");
+	assert_string_equal(offered("wgx gen"), "genkey genpsk");
+	assert_string_equal(offered("/usr/sbin/wgx det"), "detach");
 	assert_string_equal(offered("wgx --v"), "--version");
 	assert_string_equal(offered("wgx zzz"), "");
 	assert_string_equal(offered("wgx zzz a"), "");
