@@ -31,7 +31,7 @@ struct wgx_control_client {
 	size_t in_len;
 	char *out; /* an answer being sent, or events */
 	size_t out_len, out_at;
-	bool looks_only; /* neither root nor who runs the daemon: may show, and no more */
+	bool looks_only; /* see wgx_socket_may_use(): may show, and no more */
 	bool listens; /* wgx monitor: @cursor is where in the news, @only the interface, or empty */
 	uint64_t cursor;
 	char only[IFNAMSIZ];
@@ -370,17 +370,6 @@ static void client_ready(struct wgx_event *e, uint32_t events)
 		free_client(c);
 }
 
-/* The directory's group may connect, so that a process without root's rights can have the numbers. */
-static bool looks_only(int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return true;
-	return peer.uid != 0 && peer.uid != geteuid();
-}
-
 /* So many that only look cannot keep root out. */
 static bool has_room(struct wgx_daemon *d, bool looks_only)
 {
@@ -403,7 +392,7 @@ static void listener_ready(struct wgx_event *e, uint32_t events)
 
 	if (fd < 0)
 		return;
-	looks = looks_only(fd);
+	looks = !wgx_socket_may_use(fd); /* of the directory's group: wgx metrics, say */
 	c = has_room(d, looks) ? calloc(1, sizeof(*c)) : NULL;
 	if (!c || !(c->in = malloc(REQUEST_MAX))) {
 		free(c);

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/socket.h"
 #include "daemon/state.h"
 #include "net/bpffs.h"
 
@@ -78,6 +79,13 @@ static int make_run_dirs(void)
 	return mkdir(WGX_UAPI_DIR, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+static int allow_group(void)
+{
+	static const char *const directories[] = {WGX_RUN_DIR, WGX_UAPI_DIR, NULL};
+
+	return wgx_socket_allow_group(getenv("WGX_GROUP"), directories);
+}
+
 static void raise_limits(void)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -105,10 +113,10 @@ static int start_threads(struct wgx_daemon *d)
 					    .handshakes = &d->protocol.handshakes.arrived,
 					    .roamed = roamed,
 					    .arg = d};
-	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_none);
+	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_worker);
 	if (err)
 		return err;
-	return wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, wgx_privileges_none);
+	return wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, wgx_privileges_worker);
 }
 
 static void init(struct wgx_daemon *d)
@@ -336,6 +344,9 @@ static int run(struct wgx_daemon *d, const char *name, int ready_fd)
 	err = make_run_dirs();
 	if (err)
 		snprintf(error, sizeof(error), WGX_RUN_DIR ": %s", strerror(-err));
+	if (!err && (err = allow_group()))
+		snprintf(error, sizeof(error), "WGX_GROUP=%s: %s", getenv("WGX_GROUP"),
+			 err == -ENOENT ? "no such group" : strerror(-err));
 	if (!err)
 		err = start(d, error, sizeof(error));
 	if (!err)

@@ -3,11 +3,13 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "daemon/sandbox.h"
 #include "net/netns.h"
 
 #ifndef CAP_PERFMON
@@ -25,13 +27,11 @@ static const unsigned int kept[] = {
 	CAP_NET_BROADCAST, /* events of interfaces in other namespaces */
 };
 
-/* Capabilities are a thread's own, and workers have nothing to do but send and receive. */
-static int drop_here(void *arg)
+/* Capabilities are a thread's own. */
+static int drop_capabilities(bool with_kept)
 {
-	const int *with_kept = arg;
-
 	capng_clear(CAPNG_SELECT_BOTH);
-	for (size_t i = 0; *with_kept && i < sizeof(kept) / sizeof(kept[0]); i++)
+	for (size_t i = 0; with_kept && i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]))
 			return -EINVAL;
 	if (capng_apply(CAPNG_SELECT_CAPS))
@@ -39,17 +39,28 @@ static int drop_here(void *arg)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 }
 
+static int drop_here(void *arg)
+{
+	int err = drop_capabilities(true);
+
+	return err ? err : wgx_sandbox_enter(WGX_SANDBOX_DAEMON);
+}
+
 int wgx_privileges_none(void)
 {
-	int with_kept = 0;
+	return drop_capabilities(false);
+}
 
-	return drop_here(&with_kept);
+int wgx_privileges_worker(void)
+{
+	int err = drop_capabilities(false);
+
+	return err ? err : wgx_sandbox_enter(WGX_SANDBOX_WORKER);
 }
 
 int wgx_privileges_drop(struct wgx_netns *ns)
 {
-	int with_kept = 1, err;
+	int err = wgx_netns_call(ns, drop_here, NULL);
 
-	err = wgx_netns_call(ns, drop_here, &with_kept);
-	return err ? err : drop_here(&with_kept);
+	return err ? err : drop_here(NULL);
 }

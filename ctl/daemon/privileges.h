@@ -6,15 +6,20 @@
 struct wgx_netns;
 
 /**
- * wgx_privileges_drop() - in the calling thread, and so in those it starts, all capabilities but CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF,
- * CAP_PERFMON, CAP_IPC_LOCK and CAP_NET_BROADCAST; and no way to new ones
+ * wgx_privileges_drop() - what the daemon has after its start, in the calling thread and in those it starts
  * @ns: its thread drops them too
+ *
+ * All capabilities go but CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK and CAP_NET_BROADCAST; there is
+ * no way to new ones (no_new_privs), and system calls are filtered (daemon/sandbox.h).
  *
  * Return: 0 or a negative errno.
  */
 int wgx_privileges_drop(struct wgx_netns *ns);
 
-/** wgx_privileges_none() - none at all, in the calling thread: for workers, who only send and receive */
+/** wgx_privileges_worker() - no capability, in the calling thread, and the system calls of a worker only */
+int wgx_privileges_worker(void);
+
+/** wgx_privileges_none() - no capability at all, in the calling thread; system calls stay as they are */
 int wgx_privileges_none(void);
 
 #endif

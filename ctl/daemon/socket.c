@@ -2,11 +2,116 @@
 #include "daemon/socket.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "daemon/log.h"
+
+#define NO_GROUP ((gid_t)-1)
+
+/* Written before there are threads. */
+static gid_t group = NO_GROUP;
+
+/* ---- who may ---- */
+
+static int find_group(const char *name, gid_t *ret)
+{
+	struct group *g;
+	char *end;
+	unsigned long number;
+
+	errno = 0;
+	number = strtoul(name, &end, 10);
+	if (*name >= '0' && *name <= '9' && !*end) {
+		if (errno || number >= NO_GROUP)
+			return -ENOENT;
+		*ret = (gid_t)number;
+		return 0;
+	}
+	g = getgrnam(name);
+	if (!g)
+		return -ENOENT;
+	*ret = g->gr_gid;
+	return 0;
+}
+
+int wgx_socket_allow_group(const char *name, const char *const *directories)
+{
+	gid_t gid;
+	int err;
+
+	group = NO_GROUP;
+	if (!name || !*name)
+		return 0;
+	err = find_group(name, &gid);
+	for (; !err && *directories; directories++)
+		if (chown(*directories, (uid_t)-1, gid) || chmod(*directories, 02710))
+			err = -errno;
+	if (!err)
+		group = gid;
+	return err;
+}
+
+/* Its groups as they were when it connected */
+static bool in_group(int fd, const struct ucred *cred)
+{
+	gid_t groups[256]; /* in more than that, it is not looked for */
+	socklen_t len = sizeof(groups);
+
+	if (group == NO_GROUP)
+		return false;
+	if (cred->gid == group)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
+		return false;
+	for (size_t i = 0; i < len / sizeof(*groups); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+bool wgx_socket_may_use(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return false;
+	return cred.uid == 0 || cred.uid == geteuid() || in_group(fd, &cred);
+}
+
+static void log_refused(int fd)
+{
+	static uid_t told; /* 0: nobody yet. One line for each user, not each try */
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || cred.uid == told)
+		return;
+	wgx_log(WGX_LOG_WARN, "refused a connection of user %u, process %d", (unsigned int)cred.uid,
+		(int)cred.pid);
+	told = cred.uid;
+}
+
+int wgx_socket_accept(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (wgx_socket_may_use(fd))
+		return fd;
+	log_refused(fd);
+	close(fd);
+	return -EPERM;
+}
+
+/* ---- listening ---- */
 
 static int fill_address(struct sockaddr_un *a, const char *path)
 {
@@ -53,7 +158,7 @@ int wgx_socket_listen(const char *directory, const char *path, mode_t mode)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	mask = umask(~mode & 0777);
+	mask = umask(~(group == NO_GROUP ? mode : mode | 0060) & 0777);
 	err = bind(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
 	umask(mask);
 	if (!err && listen(fd, SOMAXCONN))

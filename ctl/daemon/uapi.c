@@ -69,7 +69,7 @@ static void make_room(struct wgx_served *s)
 static void listener_ready(struct wgx_event *e, uint32_t events)
 {
 	struct wgx_served *s = e->arg;
-	int fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = wgx_socket_accept(e->fd);
 	struct client *c;
 
 	if (fd < 0)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Private and preshared keys come out of `wg show` and `wg showconf`, for root, and nowhere else: not in the
-# log, not in a command line or an environment, not in `wgx show`, not in a BPF map or a file.
+# log, not in a command line or an environment, not in `wgx show`, not in a BPF map, a file or a core.
 #
 #	A wg0 10.7.0.1 -- eth0 ==== eth0 -- wg0 10.7.0.2 B
 #	  wgx -f wg0, WGX_LOG=debug
@@ -36,6 +36,11 @@ for request in "private_key=$(hex "$private")00" "private_key=$(hex "$private")\
 	on A python3 "$SELFTESTS/netns/uapi.py" ask "set=1\\n$request\\n\\n" >>"$WORK/answers"
 done
 check_equal 'P-UA-4 all of them are refused' "$(grep -c 'errno=-' "$WORK/answers")" 5
+# what a debugger or a crash would write of its memory, while sessions are in use
+if command -v gcore >/dev/null; then
+	check 'a session is in use' ping_ok B 10.7.0.1
+	on A gcore -o "$WORK/core" "$(cat "$WORK/daemon.pid")" >"$WORK/gcore.log" 2>&1
+fi
 on B wg set wg0 peer "$(pub_of A wg0)" preshared-key /dev/null
 on A ip link set wg0 down
 on A ip link set wg0 up
@@ -64,6 +69,19 @@ found() {
 	done
 	return 1
 }
+# in_core SECRET: among its bytes, as they are or as hexadecimal or base64 text
+in_core() {
+	python3 - "$WORK"/core.* "$1" <<-'END'
+		import base64, mmap, sys
+		key = base64.b64decode(sys.argv[2])
+		with open(sys.argv[1], "rb") as f:
+		    core = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
+		forms = [key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key)[:-1]]
+		# a part of a key is one too
+		forms += [key[:16], key[16:]]
+		sys.exit(not any(core.find(form) >= 0 for form in forms))
+	END
+}
 check 'the search finds one in base64' found "$WORK/A.wg0.key"
 hex "$psk" >"$WORK/hex"
 check 'in hexadecimal' found "$WORK/hex"
@@ -77,5 +95,12 @@ check 'P-UA-6 nor wgx show --json' not found "$WORK/json"
 check 'P-UA-6 nor wg show, which hides them' not found "$WORK/wgshow"
 check 'P-UA-6 the BPF maps have the public key' grep -qi "$(hex "$(pub_of B wg0)")" "$WORK/maps"
 check 'P-UA-6 and no secret' not found "$WORK/maps"
+if ls "$WORK"/core.* >/dev/null 2>&1; then
+	check 'P-HS-10 a core has the public key' in_core "$(pub_of B wg0)"
+	check 'P-HS-10 and not the private one' not in_core "$private"
+	check 'P-HS-10 nor the preshared one' not in_core "$psk"
+else
+	skip 'P-HS-10 a core has no secret' 'needs gcore, of gdb'
+fi
 check 'P-UA-6 nor a file in /run' not found "$WORK/files"
 finish
