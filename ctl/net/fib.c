@@ -61,21 +61,25 @@ static int read_route(void *arg, const struct nlmsghdr *nlh)
 	const struct rtmsg *rtm = nlmsg_data(nlh);
 	struct nlattr *tb[RTA_MAX + 1];
 	struct route_reader *r = arg;
-	struct wgx_prefix dst = {.family = rtm->rtm_family, .cidr = rtm->rtm_dst_len};
+	struct wgx_prefix dst = {0};
 	uint32_t table;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_flags & RTM_F_CLONED)
+	if (nlh->nlmsg_type != RTM_NEWROUTE)
 		return 0;
 	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*rtm), tb, RTA_MAX, NULL))
 		return -EBADMSG;
-	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
+	if (rtm->rtm_flags & RTM_F_CLONED)
+		return 0;
+	table = wgx_nl_u32(tb[RTA_TABLE], rtm->rtm_table);
 	if (table != r->table)
 		return 0;
-	if (r->ifindex && (!tb[RTA_OIF] || (int)nla_get_u32(tb[RTA_OIF]) != r->ifindex))
+	if (r->ifindex && (int)wgx_nl_u32(tb[RTA_OIF], 0) != r->ifindex)
 		return 0;
 	r->found = true;
 	if (!r->fn || rtm->rtm_type != RTN_UNICAST)
 		return 0;
+	dst.family = rtm->rtm_family;
+	dst.cidr = rtm->rtm_dst_len;
 	if (tb[RTA_DST])
 		nla_memcpy(dst.addr, tb[RTA_DST], sizeof(dst.addr));
 	return r->fn(r->arg, &dst);
@@ -148,15 +152,13 @@ static int read_way(void *arg, const struct nlmsghdr *nlh)
 		return 0;
 	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*rtm), tb, RTA_MAX, NULL))
 		return -EBADMSG;
-	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
+	table = wgx_nl_u32(tb[RTA_TABLE], rtm->rtm_table);
 	if (w->default_only && (rtm->rtm_dst_len || table != WGX_TABLE_MAIN))
 		return 0;
 	w->found = true;
-	if (tb[RTA_METRICS] && !nla_parse_nested(metrics, RTAX_MAX, tb[RTA_METRICS], NULL) &&
-	    metrics[RTAX_MTU])
-		w->mtu = nla_get_u32(metrics[RTAX_MTU]);
-	if (tb[RTA_OIF])
-		w->ifindex = (int)nla_get_u32(tb[RTA_OIF]);
+	if (tb[RTA_METRICS] && !nla_parse_nested(metrics, RTAX_MAX, tb[RTA_METRICS], NULL))
+		w->mtu = wgx_nl_u32(metrics[RTAX_MTU], 0);
+	w->ifindex = (int)wgx_nl_u32(tb[RTA_OIF], 0);
 	return 0;
 }
 
@@ -254,7 +256,7 @@ static int read_priority(void *arg, const struct nlmsghdr *nlh)
 	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(struct fib_rule_hdr), tb, FRA_MAX, NULL) ||
 	    !tb[FRA_PRIORITY])
 		return -EBADMSG;
-	*(uint32_t *)arg = nla_get_u32(tb[FRA_PRIORITY]);
+	*(uint32_t *)arg = wgx_nl_u32(tb[FRA_PRIORITY], 0);
 	return 0;
 }
 

@@ -52,11 +52,6 @@ static uint64_t get_tx_dropped(struct nlattr *attr)
 	return stats.tx_dropped;
 }
 
-static uint32_t get_u32(struct nlattr *attr, uint32_t otherwise)
-{
-	return attr ? nla_get_u32(attr) : otherwise;
-}
-
 static int parse_info(void *arg, const struct nlmsghdr *nlh)
 {
 	const struct ifinfomsg *ifi = nlmsg_data(nlh);
@@ -72,12 +67,12 @@ static int parse_info(void *arg, const struct nlmsghdr *nlh)
 		.ifindex = ifi->ifi_index,
 		.flags = ifi->ifi_flags,
 		.type = ifi->ifi_type,
-		.mtu = get_u32(tb[IFLA_MTU], 0),
+		.mtu = wgx_nl_u32(tb[IFLA_MTU], 0),
 		.tx_dropped = get_tx_dropped(tb[IFLA_STATS64]),
-		.link = (int)get_u32(tb[IFLA_LINK], 0),
-		.link_nsid = (int)get_u32(tb[IFLA_LINK_NETNSID], (uint32_t)-1),
-		.master = (int)get_u32(tb[IFLA_MASTER], 0),
-		.n_rx_queues = get_u32(tb[IFLA_NUM_RX_QUEUES], 1),
+		.link = (int)wgx_nl_u32(tb[IFLA_LINK], 0),
+		.link_nsid = (int)wgx_nl_u32(tb[IFLA_LINK_NETNSID], (uint32_t)-1),
+		.master = (int)wgx_nl_u32(tb[IFLA_MASTER], 0),
+		.n_rx_queues = wgx_nl_u32(tb[IFLA_NUM_RX_QUEUES], 1),
 	};
 	nla_strlcpy(ret->name, tb[IFLA_IFNAME], sizeof(ret->name));
 	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == sizeof(ret->mac))

@@ -93,17 +93,13 @@ static int parse_link(const struct nlmsghdr *nlh, int nsid, struct wgx_link_even
 	ret->ifindex = ifi->ifi_index;
 	ret->flags = ifi->ifi_flags;
 	ret->type = ifi->ifi_type;
-	ret->link_nsid = WGX_NSID_SELF;
 	if (tb[IFLA_IFNAME])
 		nla_strlcpy(ret->name, tb[IFLA_IFNAME], sizeof(ret->name));
-	if (tb[IFLA_MTU])
-		ret->mtu = nla_get_u32(tb[IFLA_MTU]);
+	ret->mtu = wgx_nl_u32(tb[IFLA_MTU], 0);
 	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == sizeof(ret->mac))
 		memcpy(ret->mac, nla_data(tb[IFLA_ADDRESS]), sizeof(ret->mac));
-	if (tb[IFLA_LINK])
-		ret->link = (int)nla_get_u32(tb[IFLA_LINK]);
-	if (tb[IFLA_LINK_NETNSID])
-		ret->link_nsid = (int)nla_get_u32(tb[IFLA_LINK_NETNSID]);
+	ret->link = (int)wgx_nl_u32(tb[IFLA_LINK], 0);
+	ret->link_nsid = (int)wgx_nl_u32(tb[IFLA_LINK_NETNSID], (uint32_t)WGX_NSID_SELF);
 	ret->deleted = nlh->nlmsg_type == RTM_DELLINK;
 	ret->moved = ret->deleted && tb[IFLA_NEW_NETNSID];
 	return 0;
@@ -312,14 +308,14 @@ static int parse_addr(const struct nlmsghdr *nlh, struct wgx_addr_event *ret)
 	addr = tb[IFA_LOCAL] ?: tb[IFA_ADDRESS];
 	size = ifa->ifa_family == AF_INET ? 4 : 16;
 	if ((ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6) || !addr ||
-	    nla_len(addr) != (int)size)
+	    nla_len(addr) != (int)size || (int)ifa->ifa_index <= 0) /* see count_holders() */
 		return -EAFNOSUPPORT;
 	*ret = (struct wgx_addr_event){
 		.ifindex = (int)ifa->ifa_index,
 		.family = ifa->ifa_family,
 		.prefixlen = ifa->ifa_prefixlen,
 		.scope = ifa->ifa_scope,
-		.flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : ifa->ifa_flags,
+		.flags = wgx_nl_u32(tb[IFA_FLAGS], ifa->ifa_flags),
 		.deleted = nlh->nlmsg_type == RTM_DELADDR,
 	};
 	if (size == 4)

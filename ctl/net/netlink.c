@@ -62,8 +62,8 @@ static int read_error(const struct nlmsghdr *nlh)
 		offset += e->msg.nlmsg_len - sizeof(e->msg);
 	if (nlmsg_parse((struct nlmsghdr *)nlh, offset, tb, NLMSGERR_ATTR_MAX, NULL) == 0 &&
 	    tb[NLMSGERR_ATTR_MSG])
-		wgx_log(WGX_LOG_DEBUG, "netlink: %s: %s", nla_get_string(tb[NLMSGERR_ATTR_MSG]),
-			strerror(-e->error));
+		wgx_log(WGX_LOG_DEBUG, "netlink: %.*s: %s", nla_len(tb[NLMSGERR_ATTR_MSG]),
+			(const char *)nla_data(tb[NLMSGERR_ATTR_MSG]), strerror(-e->error));
 	return e->error;
 }
 
@@ -158,7 +158,7 @@ static int read_nsid(void *arg, const struct nlmsghdr *nlh)
 	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(struct rtgenmsg), tb, NETNSA_MAX, NULL) ||
 	    !tb[NETNSA_NSID])
 		return -EBADMSG;
-	*ret = (int)nla_get_u32(tb[NETNSA_NSID]);
+	*ret = (int)wgx_nl_u32(tb[NETNSA_NSID], (uint32_t)-1);
 	return 0;
 }
 

@@ -38,6 +38,12 @@ int wgx_nl_call(int fd, struct nl_msg *msg, wgx_nl_fn fn, void *arg);
 /** wgx_nl_call_once() - as wgx_nl_call(), on a socket of its own in the calling thread's namespace */
 int wgx_nl_call_once(struct nl_msg *msg, wgx_nl_fn fn, void *arg);
 
+/** wgx_nl_u32() - an attribute's value; @otherwise where it is not there, or too short to be one */
+static inline uint32_t wgx_nl_u32(const struct nlattr *attr, uint32_t otherwise)
+{
+	return attr && nla_len(attr) >= (int)sizeof(uint32_t) ? nla_get_u32(attr) : otherwise;
+}
+
 /**
  * wgx_nl_nsid() - the id by which the calling thread's namespace knows another one
  * @netns_fd: a namespace file descriptor

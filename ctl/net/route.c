@@ -31,7 +31,7 @@ static int read_device(void *arg, const struct nlmsghdr *nlh)
 	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(struct rtmsg), tb, RTA_MAX, NULL) ||
 	    !tb[RTA_OIF])
 		return -EBADMSG;
-	*ret = (int)nla_get_u32(tb[RTA_OIF]);
+	*ret = (int)wgx_nl_u32(tb[RTA_OIF], 0);
 	return 0;
 }
 

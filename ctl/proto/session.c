@@ -241,6 +241,16 @@ static void complete(struct wgx_session *s, const struct wgx_now *now)
 	s->local->up->tell(s->local->ctx, s, WGX_SESSION_HANDSHAKE);
 }
 
+/* The responder's end of the handshake, if our response arrived: data came under its keys (P-HS-7). */
+static void confirm(struct wgx_session *s, const struct wgx_now *now)
+{
+	if (!wgx_keypairs_promote(s))
+		return;
+	complete(s, now);
+	if (s->timers.staged || (atomic_load(&s->timers.wants) & WGX_WANT_KEY))
+		flush_staged(s);
+}
+
 /* A finished handshake becomes a keypair. On failure nothing is left of the handshake. */
 static int begin_session(struct wgx_session *s, const struct wgx_now *now)
 {
@@ -259,6 +269,8 @@ static int begin_session(struct wgx_session *s, const struct wgx_now *now)
 	}
 	kp->session = s;
 	l->up->index_bind(l->ctx, kp->local_index, kp);
+	/* else one in use, whose confirmation is not served yet, would make way for this one */
+	confirm(s, now);
 	wgx_keypairs_add(s, kp);
 	wgx_timers_session_derived(&s->timers, now->boot);
 	return 0;
@@ -499,14 +511,10 @@ static unsigned int take_wants(struct wgx_session *s, unsigned int wants)
 	return atomic_fetch_and(&s->timers.wants, ~wants) & wants;
 }
 
-/* The responder's end of the handshake: our response arrived, for data came under its keys (P-HS-7). */
 static void serve_confirm(struct wgx_session *s, const struct wgx_now *now)
 {
-	if (!take_wants(s, WGX_WANT_CONFIRM) || !wgx_keypairs_promote(s))
-		return;
-	complete(s, now);
-	if (s->timers.staged || (atomic_load(&s->timers.wants) & WGX_WANT_KEY))
-		flush_staged(s);
+	if (take_wants(s, WGX_WANT_CONFIRM))
+		confirm(s, now);
 }
 
 static void serve_key(struct wgx_session *s, const struct wgx_now *now)

@@ -80,6 +80,36 @@ static void test_responder_waits(void **state)
 	sim_free(sim);
 }
 
+/* Confirmed by data, but the protocol thread has not got to that when the next initiation comes (found by the model). */
+static void test_confirmed_outlives_handshake(void **state)
+{
+	struct sim *sim = sim_new(1);
+	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
+	const struct wgx_keypair *first;
+
+	b->woken = true; /* as if it had been asked for, and had no time yet */
+	b->woken_at = WGX_NEVER;
+	sim_send(a);
+	sim_run_for(sim, SIM_S);
+	assert_int_equal(b->data_received, 1);
+	first = atomic_load(&b->session->keypairs.next);
+	assert_non_null(first);
+	assert_true(atomic_load(&first->confirmed));
+
+	wgx_session_stop(a->session);
+	wgx_session_start(a->session, &(struct wgx_now){sim->boot, sim->epoch + sim->boot});
+	sim_may_initiate(a);
+	a->deaf = true; /* so that it does not confirm the second one */
+	sim_send(a);
+	sim_run_for(sim, SIM_S);
+	assert_ptr_equal(atomic_load(&b->session->keypairs.current), first);
+	assert_ptr_not_equal(atomic_load(&b->session->keypairs.next), first);
+	assert_non_null(atomic_load(&b->session->keypairs.next));
+	assert_ptr_equal(wgx_session_sending_key(b->session, sim->boot), first);
+	assert_true(wgx_session_last_handshake(b->session) > 0);
+	sim_free(sim);
+}
+
 /*
  * P-HS-7: the answer to the packet that confirms goes under the new key, before the protocol thread has
  * heard of it: a peer that was restarted has no other.
@@ -601,6 +631,7 @@ int main(void)
 		line_test("P-HS-7", test_keepalive_confirms),
 		line_test("P-HS-7", test_responder_waits),
 		line_test("P-HS-7", test_answer_under_confirmed),
+		line_test("P-HS-7", test_confirmed_outlives_handshake),
 		line_test("P-HS-7", test_slots),
 		line_test("P-TM-3", test_key_dies),
 		line_test("P-TM-3 P-DT-6", test_nonces_end),
