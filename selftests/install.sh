@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # make install and make uninstall: what one puts in place the other takes away, and nothing else. make dist: the same
-# bytes each time. Exit status 1 where that is not so.
+# bytes each time. debian/control has what building needs. Exit status 1 where that is not so.
 set -u -o pipefail
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 cd "$TOP" || exit 1
@@ -40,6 +40,13 @@ for args in 'PREFIX=/usr/local' 'PREFIX=/usr SYSTEMDDIR=/lib/systemd UDEVDIR=/li
 	[ "$(files "$image")" = etc/other ] || fail "$args: left behind: $(files "$image")"
 	echo "$args: $(wc -l <"$WORK/installed") files, none left"
 done
+
+# What building needs stands in two places.
+awk '/^# / { on = /^# build/ } on && !/^#/ && NF { print $1 }' selftests/packages.txt | grep -vxE 'gcc|libc6-dev' | sort >"$WORK/here"
+sed -n '/^Build-Depends:/,/^[A-Z].*:/ { s/^Build-Depends: */ /; s/^ *\([a-z0-9.+-]*\).*/\1/p }' debian/control |
+	grep -vE '^(debhelper|dh-sequence)' | grep . | sort >"$WORK/there"
+diff "$WORK/here" "$WORK/there" ||
+	fail 'selftests/packages.txt (<) and debian/control (>) differ in what building needs'
 
 [ -d .git ] || [ -f .git ] || exit 0
 mk BUILD="$WORK/one" dist

@@ -4,8 +4,8 @@
     metrics.py get PLACE PATH [METHOD]     status line, empty line, body; PLACE is HOST:PORT or a socket's path
     metrics.py query URL EXPRESSION        of Prometheus: a line for each sample, value and labels as JSON
     metrics.py trickle PLACE               a byte of a request a second; prints the seconds until it is ended
-    metrics.py hold PLACE N                N connections, half of which do not end their request and half do not read
-                                           the answer, until it is killed
+    metrics.py hold PLACE N                N connections, half of which trickle and half do not read the answer, until it
+                                           is killed
     metrics.py families TEXT DOC DASHBOARD differences between the families in a scrape, in docs/metrics.md, and those
                                            that the dashboard asks for; status 1 where there is one
 """
@@ -29,9 +29,9 @@ def connect(place):
 
 
 def get(place, path, method="GET"):
-    c = http.client.HTTPConnection("localhost", timeout=60)
+    c = http.client.HTTPConnection("localhost")
     c.sock = connect(place)
-    c.sock.settimeout(60)
+    c.sock.settimeout(25)  # less than a connection may last
     c.request(method, path)
     r = c.getresponse()
     body = r.read().decode()
@@ -69,13 +69,19 @@ def trickle(place):
 
 
 def hold(place, n):
-    held = []
+    trickling, waiting = [], []
     for i in range(int(n)):
         s = connect(place)
-        s.sendall(b"GET /metr" if i % 2 else b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        held.append(s)
+        s.sendall(b"GET /metrics HTTP/1.1\r\nX: " + (b"" if i % 2 else b"\r\n\r\n"))
+        (trickling if i % 2 else waiting).append(s)
     print("holding", flush=True)
-    time.sleep(600)
+    while True:
+        for s in list(trickling):
+            try:
+                s.sendall(b"x")
+            except OSError:
+                trickling.remove(s)
+        time.sleep(1)
 
 
 def families(text, doc, dashboard):
