@@ -90,7 +90,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb test-deb demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes unit FORCE
+	dist deb test-deb demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -106,6 +106,7 @@ help:
 	@echo 'make bench-flood what is left of a tunnel during floods of forged messages, as above'
 	@echo 'make bench-scale what 100,000 peers with 1,000,000 allowed IPs cost'
 	@echo 'make bench-handshakes  handshakes answered a second on one core, against wireguard-go'
+	@echo 'make bench-lan   a gateway: the router path (wgx attach --lan) against stack and wg0'
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
 	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb installs, upgrades and purges them'
@@ -249,6 +250,9 @@ bench-scale:
 
 bench-handshakes:
 	@selftests/bench/handshakes.sh
+
+bench-lan:
+	@selftests/bench/lan.sh
 
 format:
 	$(Q)clang-format -i $(ALL_C)

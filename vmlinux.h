@@ -45,7 +45,10 @@ typedef _Bool bool;
 #define IPPROTO_ICMPV6 58
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1fff
+#define AF_INET 2
+#define AF_INET6 10
 #define CHECKSUM_PARTIAL 3
+#define PACKET_HOST 0
 #define PACKET_OUTGOING 4
 #define TC_ACT_UNSPEC (-1) /* of tcx: TCX_NEXT */
 #define TC_ACT_OK 0
@@ -65,6 +68,7 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
@@ -147,6 +151,64 @@ struct xdp_md {
 	__u32 egress_ifindex;
 };
 
+enum {
+	BPF_FIB_LOOKUP_SKIP_NEIGH = 4,
+};
+
+enum {
+	BPF_FIB_LKUP_RET_SUCCESS = 0,
+	BPF_FIB_LKUP_RET_FRAG_NEEDED = 8,
+};
+
+struct bpf_fib_lookup {
+	__u8 family;
+	__u8 l4_protocol;
+	__be16 sport;
+	__be16 dport;
+	union {
+		__u16 tot_len;
+		__u16 mtu_result;
+	};
+	__u32 ifindex;
+	union {
+		__u8 tos;
+		__be32 flowinfo;
+		__u32 rt_metric;
+	};
+	union {
+		__be32 ipv4_src;
+		__u32 ipv6_src[4];
+	};
+	union {
+		__be32 ipv4_dst;
+		__u32 ipv6_dst[4];
+	};
+	union {
+		struct {
+			__be16 h_vlan_proto;
+			__be16 h_vlan_TCI;
+		};
+		__u32 tbid;
+	};
+	union {
+		struct {
+			__u32 mark;
+		};
+		struct {
+			__u8 smac[6];
+			__u8 dmac[6];
+		};
+	};
+};
+
+struct bpf_redir_neigh {
+	__u32 nh_family;
+	union {
+		__be32 ipv4_nh;
+		__u32 ipv6_nh[4];
+	};
+};
+
 struct ethhdr {
 	__u8 h_dest[6];
 	__u8 h_source[6];
@@ -215,7 +277,13 @@ enum {
 };
 
 enum {
+	SKB_GSO_TCPV4 = 1,
+	SKB_GSO_DODGY = 2,
+	SKB_GSO_TCP_ECN = 4,
+	__SKB_GSO_TCP_FIXEDID = 8,
+	SKB_GSO_TCPV6 = 16,
 	SKB_GSO_UDP_L4 = 131072,
+	SKB_GSO_TCP_FIXEDID = 1073741824,
 };
 
 /* found by name: the numbers are not the same in all kernels */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* wg0's egress where superframes and unfinished checksums cross whole: see egress.h. */
 #include "egress.h"
+#include "lan_headers.h"
 
 extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
 
@@ -54,6 +55,54 @@ int wgx_egress(struct __sk_buff *skb)
 
 	stamp_checksum(skb, &stamp);
 	return egress(skb, stamp);
+}
+
+/* Here nothing stands behind us that would complete a checksum; wgx_lan_in has seen to it that the worker can. */
+static __always_inline void stamp_checksum_lan(struct __sk_buff *skb, struct wgx_stamp *stamp)
+{
+	struct sk_buff *kskb = bpf_cast_to_kern_ctx(skb);
+
+	if (BPF_CORE_READ_BITFIELD(kskb, ip_summed) != CHECKSUM_PARTIAL)
+		return;
+	stamp->flags |= WGX_STAMP_PARTIAL;
+	stamp->csum_start = kskb->csum_start - kskb->mac_header - ETH_HLEN;
+	stamp->csum_offset = kskb->csum_offset;
+}
+
+static __always_inline int pass_lan(struct __sk_buff *skb)
+{
+	skb->cb[0] = 0;
+	count_add(WGX_CTR_LAN_IN_PASSED, 1);
+	return TC_ACT_UNSPEC;
+}
+
+/*
+ * The router path: wgx_lan_in's tail, for a frame that came in by a LAN device and is routed to wg0, whose ifindex is
+ * in cb[0]. Does what the stack and wgx_egress would, and takes the frame to where wg0 would have.
+ */
+SEC("tc")
+int wgx_egress_lan(struct __sk_buff *skb)
+{
+	struct wgx_stamp stamp = egress_stamp(skb);
+	const struct wgx_bpf_config *cfg = config_get();
+	__u32 wg0 = skb->cb[0], peer = 0;
+
+	if (!cfg || route_frame(skb, &peer) != ROUTE_PEER)
+		return pass_lan(
+			skb); /* the stack, wgx_egress and the seal worker tell the sender */
+	if (!credit_take(skb, cfg, &stamp))
+		return drop_of_peer(skb, WGX_DROP_EGRESS_CREDIT, ROUTE_PEER, peer);
+	stamp_checksum_lan(skb, &stamp);
+	if (forward_headers(skb, &stamp))
+		return drop_of_peer(skb, WGX_DROP_EGRESS_MALFORMED, ROUTE_PEER, peer);
+	count_peer(skb, peer);
+	count_add(WGX_CTR_EGRESS_FRAMES, 1);
+	count_add(WGX_CTR_EGRESS_BYTES, skb->len);
+	count_add(WGX_CTR_LAN_IN_FRAMES, 1);
+	count_add(WGX_CTR_LAN_IN_BYTES, skb->len);
+	/* the device's queue number means nothing to the far end, which has one queue */
+	skb->queue_mapping = 0;
+	return bpf_redirect_peer(wg0, 0);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* wgx attach DEV, wgx detach DEV: packets of an underlay device go through BPF to the workers; strict mode. */
+/* wgx attach DEV, wgx detach DEV: packets of a device go through BPF to the workers; strict mode. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +8,19 @@
 #include "cli/client.h"
 #include "proto/prefix.h"
 
-enum { OPTION_MODE = WGX_OPTION_LONG, OPTION_STRICT, OPTION_EXEMPT, OPTION_REPORT };
+enum {
+	OPTION_MODE = WGX_OPTION_LONG,
+	OPTION_LAN,
+	OPTION_STRICT,
+	OPTION_EXEMPT,
+	OPTION_REPORT,
+};
 
 static const char *const modes[] = {"auto", "tcx", "native", "none"};
 
 struct attach_options {
-	const char *mode;
-	bool strict, report;
+	const char *mode; /* NULL: not given */
+	bool lan, strict, report;
 	json_t *exempt; /* NULL: not given */
 };
 
@@ -76,6 +82,9 @@ static int set_option(struct attach_options *o, int c, char **argv)
 	switch (c) {
 	case OPTION_MODE:
 		return set_mode(o, optarg);
+	case OPTION_LAN:
+		o->lan = true;
+		return WGX_EXIT_OK;
 	case OPTION_STRICT:
 		o->strict = true;
 		return WGX_EXIT_OK;
@@ -89,23 +98,26 @@ static int set_option(struct attach_options *o, int c, char **argv)
 	}
 }
 
-/* Those that mean nothing without --strict */
-static int check_options(const struct attach_options *o)
+/* Those that mean nothing without --strict. A LAN device carries no WireGuard, where nobody says otherwise. */
+static int check_options(struct attach_options *o)
 {
-	const char *name = o->exempt		      ? "--exempt"
-			   : o->report		      ? "--report"
-			   : !strcmp(o->mode, "none") ? "--mode none"
-						      : NULL;
+	const char *name = o->exempt ? "--exempt" : o->report ? "--report" : NULL;
 
-	if (o->strict || !name)
-		return WGX_EXIT_OK;
-	return wgx_usage_error("attach", "%s means nothing without --strict", name);
+	if (!o->mode)
+		o->mode = o->lan ? "none" : "auto";
+	if (!o->strict && name)
+		return wgx_usage_error("attach", "%s means nothing without --strict", name);
+	if (!o->strict && !o->lan && !strcmp(o->mode, "none"))
+		return wgx_usage_error("attach",
+				       "--mode none means nothing without --strict or --lan");
+	return WGX_EXIT_OK;
 }
 
 static int parse_attach(int argc, char **argv, struct attach_options *o)
 {
 	static const struct option options[] = {
 		{"mode", required_argument, NULL, OPTION_MODE},
+		{"lan", no_argument, NULL, OPTION_LAN},
 		{"strict", no_argument, NULL, OPTION_STRICT},
 		{"exempt", required_argument, NULL, OPTION_EXEMPT},
 		{"report", no_argument, NULL, OPTION_REPORT},
@@ -128,6 +140,8 @@ static json_t *attach_request(const char *device, const struct attach_options *o
 	json_t *request =
 		json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device, "mode", o->mode);
 
+	if (o->lan)
+		json_object_set_new(request, "lan", json_true());
 	if (!o->strict)
 		return request;
 	json_object_set_new(request, "strict", json_true());
@@ -149,8 +163,8 @@ static int request_attach(const char *device, const struct attach_options *o)
 	if (status)
 		return status;
 	text = json_string_value(json_object_get(answer, "mode"));
-	printf("%s: attached, mode %s%s\n", device, text ? text : "unknown",
-	       o->strict ? ", strict" : "");
+	printf("%s: attached, mode %s%s%s\n", device, text ? text : "unknown",
+	       o->lan ? ", lan" : "", o->strict ? ", strict" : "");
 	text = json_string_value(json_object_get(answer, "note"));
 	if (text)
 		printf("%s: %s\n", device, text);
@@ -160,7 +174,7 @@ static int request_attach(const char *device, const struct attach_options *o)
 
 int wgx_cmd_attach(int argc, char **argv)
 {
-	struct attach_options o = {.mode = "auto"};
+	struct attach_options o = {0};
 	int status = parse_attach(argc, argv, &o);
 
 	if (!status)

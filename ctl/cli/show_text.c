@@ -188,6 +188,18 @@ static void print_injected(const struct wgx_text *t, const json_t *c)
 		number_of(c, "injected_packets"), number_of(c, "injected_segments"));
 }
 
+/* Of what was sealed and opened, the part of the router path */
+static void print_lan_path(const struct wgx_text *t, const json_t *c)
+{
+	uint64_t in = number_of(c, "lan_in_frames"), out = number_of(c, "lan_out_packets");
+
+	if (!in && !out)
+		return;
+	label(t, "lan");
+	fprintf(t->out, "%" PRIu64 " frames into the tunnel, %" PRIu64 " packets out of it\n", in,
+		out);
+}
+
 static void print_path(const struct wgx_text *t, const json_t *iface)
 {
 	const json_t *c = json_object_get(iface, "counters");
@@ -202,6 +214,7 @@ static void print_path(const struct wgx_text *t, const json_t *iface)
 	print_volume(t, "socket", number_of(c, "opened_socket_packets"),
 		     number_of(c, "opened_socket_bytes"));
 	print_injected(t, c);
+	print_lan_path(t, c);
 	print_counts(t, "drops", json_object_get(iface, "drops"));
 }
 
@@ -250,11 +263,24 @@ static void print_strict(const struct wgx_text *t, const json_t *strict)
 	print_counts(t, "drops", json_object_get(strict, "drops"));
 }
 
+/* "  lan: N packets, N GiB past the stack; to the stack: route N, ttl N" */
+static void print_lan(const struct wgx_text *t, const json_t *lan)
+{
+	if (!json_is_object(lan))
+		return;
+	label(t, "lan");
+	fprintf(t->out, "%" PRIu64 " packets, ", number_of(lan, "packets"));
+	wgx_text_bytes(t, number_of(lan, "bytes"));
+	fputs(" past the stack\n", t->out);
+	print_counts(t, "lan, to the stack", json_object_get(lan, "passed"));
+}
+
 static void print_attached(const struct wgx_text *t, const json_t *device)
 {
 	heading(t, WGX_GREEN_BOLD, WGX_GREEN, "attached", string_of(device, "device"));
 	line(t, "mode", string_of(device, "mode"));
 	print_strict(t, json_object_get(device, "strict"));
+	print_lan(t, json_object_get(device, "lan"));
 	print_counts(t, "counters", json_object_get(device, "counters"));
 }
 

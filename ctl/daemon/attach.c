@@ -378,11 +378,12 @@ static struct wgx_attached *new_attached(struct wgx_daemon *d, const struct wgx_
 	memcpy(a->name, info->name, sizeof(a->name));
 	a->ifindex = info->ifindex;
 	a->wanted = "none";
+	a->lan_link = -1;
 	cds_list_add_tail(&a->all, &d->attached);
 	return a;
 }
 
-static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode,
+static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode, bool lan,
 		       const struct wgx_guard *guard, char *error, size_t size)
 {
 	if (guard->on)
@@ -392,8 +393,10 @@ static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode,
 			 "%s: strict mode of the daemon that died is on: attach with --strict, or "
 			 "detach it first",
 			 a->name);
-	else if (mode == WGX_INGRESS_NONE)
-		snprintf(error, size, "%s: mode none does nothing without strict mode", a->name);
+	else if (mode == WGX_INGRESS_NONE && !lan)
+		snprintf(error, size,
+			 "%s: mode none does nothing without strict mode or the router path",
+			 a->name);
 	else
 		return 0;
 	return -EINVAL;
@@ -410,16 +413,28 @@ static void explain_strict(int err, const char *device, char *text, size_t size)
 		snprintf(text, size, "%s: strict mode: %s", device, strerror(-err));
 }
 
+static int turn_lan_on(struct wgx_daemon *d, struct wgx_attached *a, char *text, size_t size)
+{
+	int err = wgx_lan_on(d, a);
+
+	if (err)
+		snprintf(text, size, "%s: router path: %s", a->name, strerror(-err));
+	return err;
+}
+
 /* Strict mode first: from then on nothing leaks. Where this fails, see undo(). */
 static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
-			 const struct wgx_link_info *info, const char *mode,
+			 const struct wgx_link_info *info, const char *mode, bool lan,
 			 const struct wgx_guard *guard, char *text, size_t size)
 {
 	size_t first, end;
 	int err = find_modes(mode, &first, &end, text, size);
 
+	a->lan = lan;
 	if (!err)
-		err = check_guard(a, modes[first].mode, guard, text, size);
+		err = check_guard(a, modes[first].mode, lan, guard, text, size);
+	if (!err && lan)
+		err = wgx_lan_check(d, info, text, size);
 	if (!err && guard->on) {
 		err = wgx_strict_set(d, a, guard);
 		if (err)
@@ -427,6 +442,8 @@ static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
 	}
 	if (!err)
 		err = try_modes(d, a, info, first, end, text, size);
+	if (!err && lan)
+		err = turn_lan_on(d, a, text, size);
 	if (err)
 		return err;
 	snprintf(text, size, "%s: no memory", info->name);
@@ -436,6 +453,7 @@ static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
 /* Take down what was attached. Return: false where a worker may still look at it */
 static bool release(struct wgx_daemon *d, struct wgx_attached *a)
 {
+	wgx_lan_off(d, a);
 	wgx_ingress_detach(a->attachment);
 	a->attachment = NULL;
 	for (unsigned int i = 0; i < a->n_xsks; i++)
@@ -463,13 +481,14 @@ static void undo(struct wgx_daemon *d, struct wgx_attached *a, bool inherited,
 	if (!release(d, a))
 		return;
 	a->mode = WGX_INGRESS_NONE;
+	a->lan = false;
 	cds_list_add_tail(&a->all, &d->attached);
 	(void)wgx_strict_set(d, a, before);
 }
 
 /* @a: what a dead daemon left on the device, or NULL */
 static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
-			 const struct wgx_link_info *info, const char *mode,
+			 const struct wgx_link_info *info, const char *mode, bool lan,
 			 const struct wgx_guard *guard, char *text, size_t size)
 {
 	struct wgx_guard before = {0};
@@ -481,14 +500,14 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 		return -ENOMEM;
 	if (!inherited)
 		a = new_attached(d, info);
-	err = a ? fill_attached(d, a, info, mode, guard, text, size) : -ENOMEM;
+	err = a ? fill_attached(d, a, info, mode, lan, guard, text, size) : -ENOMEM;
 	if (a && err)
 		undo(d, a, inherited, &before);
 	wgx_guard_free(&before);
 	return err;
 }
 
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode,
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, bool lan,
 	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
 {
 	struct wgx_link_info info;
@@ -500,16 +519,16 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode,
 	if (!err)
 		err = wgx_ingress_ready(d);
 	if (!err)
-		err = attach_device(d, find_in(&d->attached, info.name), &info, mode, guard, text,
-				    size);
+		err = attach_device(d, find_in(&d->attached, info.name), &info, mode, lan, guard,
+				    text, size);
 	if (err)
 		return err;
 	(void)forget_awaited(d, info.name);
 	a = find_in(&d->attached, info.name);
 	note_master(&info, text, size);
 	*ret_mode = wgx_attached_mode(a);
-	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s", info.name, *ret_mode,
-		a->guard.on ? ", strict" : "");
+	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s%s", info.name, *ret_mode,
+		a->lan ? ", lan" : "", a->guard.on ? ", strict" : "");
 	wgx_tell_device(d, WGX_NEWS_ATTACHED, info.name, *ret_mode);
 	return 0;
 }
@@ -541,11 +560,12 @@ void wgx_attached_back(struct wgx_daemon *d, const char *name)
 	char error[512];
 
 	if (!a || wgx_link_query(name, &info) ||
-	    !wgx_attach(d, name, a->wanted, &a->guard, &mode, error, sizeof(error)))
+	    !wgx_attach(d, name, a->wanted, a->lan, &a->guard, &mode, error, sizeof(error)))
 		return;
 	wgx_log(WGX_LOG_WARN, "it is back: %s", error);
 	/* slower than wanted, but nothing leaks */
-	if (a->guard.on && wgx_attach(d, name, "none", &a->guard, &mode, error, sizeof(error)))
+	if (a->guard.on &&
+	    wgx_attach(d, name, "none", false, &a->guard, &mode, error, sizeof(error)))
 		wgx_log(WGX_LOG_ERR, "%s", error);
 }
 

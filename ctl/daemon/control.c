@@ -118,8 +118,8 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 {
 	const char *device = json_string_value(json_object_get(request, "device"));
 	const char *mode = json_string_value(json_object_get(request, "mode"));
+	bool lan = json_is_true(json_object_get(request, "lan")), strict;
 	struct wgx_guard guard;
-	bool strict;
 	const char *used;
 	char text[512];
 	json_t *reply;
@@ -131,7 +131,7 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 	if (!err)
 		err = check_exemptions(c->daemon, &guard, text, sizeof(text));
 	if (!err)
-		err = wgx_attach(c->daemon, device, mode ? mode : "auto", &guard, &used, text,
+		err = wgx_attach(c->daemon, device, mode ? mode : "auto", lan, &guard, &used, text,
 				 sizeof(text));
 	strict = guard.on;
 	wgx_guard_free(&guard);

@@ -248,6 +248,7 @@ static struct wgx_served *alloc_served(struct wgx_daemon *d, const char *name)
 	s->path.inject_fd = s->path.icmp_fd = -1;
 	wgx_icmp_limit_init(&s->path.icmp_limit, ICMP_RATE, ICMP_BURST, wgx_now().boot);
 	s->uapi_listener.fd = -1;
+	s->lan_slot = s->lan_link = -1;
 	CDS_INIT_LIST_HEAD(&s->uapi_clients);
 	s->route_fd = wgx_nl_open(0, 0);
 	s->path.coalescer = calloc(1, sizeof(*s->path.coalescer));
@@ -361,6 +362,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	if (err)
 		goto unserve;
 	wgx_strict_join(s);
+	wgx_lan_join(s);
 	wgx_tell_interface(s, WGX_NEWS_INTERFACE_ADDED);
 	learn_link(s);
 	wgx_log(WGX_LOG_INFO, "%s: %s, %s", name, s->link.adopted ? "taken over" : "created",
@@ -388,6 +390,7 @@ void wgx_served_delete(struct wgx_served *s)
 
 	wgx_log(WGX_LOG_INFO, "%s: deleted", s->link.name);
 	wgx_uapi_unlisten(s);
+	wgx_lan_leave(s);
 	delist(d, s);
 	/* from here on no handshake finds it; now no packet */
 	if (wgx_ports_update(d)) {

@@ -11,6 +11,7 @@ static void on_host_link(void *arg, const struct wgx_link_event *e)
 
 	if (e->deleted && d->collector.there && e->ifindex == d->collector.link.ifindex)
 		wgx_collector_lost(d);
+	wgx_lan_link(d, e);
 	cds_list_for_each_entry_safe(a, next, &d->attached, all) {
 		if (a->ifindex != e->ifindex)
 			continue;

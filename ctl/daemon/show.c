@@ -67,6 +67,13 @@ static json_t *counters_json(const struct wgx_served *s)
 			    integer(percpu_sum(maps->counters, WGX_CTR_EGRESS_FRAMES)));
 	json_object_set_new(o, "egress_bytes",
 			    integer(percpu_sum(maps->counters, WGX_CTR_EGRESS_BYTES)));
+	json_object_set_new(o, "lan_in_frames",
+			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_IN_FRAMES)));
+	json_object_set_new(o, "lan_in_bytes",
+			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_IN_BYTES)));
+	json_object_set_new(o, "lan_in_passed",
+			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_IN_PASSED)));
+	wgx_lan_counters_json(s, o);
 	return o;
 }
 
@@ -233,6 +240,7 @@ static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 	json_object_set_new(o, "mode", json_string(wgx_attached_mode(a)));
 	json_object_set_new(o, "counters", counters);
 	json_object_set_new(o, "strict", wgx_strict_json(d, &a->guard));
+	json_object_set_new(o, "lan", wgx_lan_json(d, a));
 	return o;
 }
 

@@ -20,6 +20,7 @@
 #include "daemon/protocol.h"
 #include "daemon/stamps.h"
 #include "device/floors.h"
+#include "net/lan.h"
 #include "net/link.h"
 #include "net/lost.h"
 #include "net/monitor.h"
@@ -59,6 +60,8 @@ struct wgx_served {
 	int strict_slot; /* of the strict program's tries; -1: none */
 	bool strict_incomplete; /* its allowed_ips maps lack some: they were full */
 	uint8_t default_routes; /* bits of the prefixes that make one, see daemon/strict.c */
+	int lan_slot; /* of the router path's programs; -1: none */
+	int lan_link; /* on its ingress; -1: none */
 };
 
 /** wgx_served_of() - the interface whose model @dev is */
@@ -78,6 +81,8 @@ struct wgx_attached {
 	unsigned int n_xsks; /* XDP modes: one a queue */
 	struct wgx_xsk **xsks;
 	struct wgx_guard guard;
+	bool lan; /* the router path is wanted */
+	int lan_link; /* on its ingress; -1: none */
 };
 
 /** struct wgx_strict_state - strict mode, while it is on for a device; @slots, @inherited: of the program's tries */
@@ -88,6 +93,12 @@ struct wgx_strict_state {
 	bool all; /* an interface's allowed IPs are not known: all plaintext is dropped */
 	bool keep; /* what is pinned is not ours to remove */
 	struct wgx_event reports;
+};
+
+/** struct wgx_lan_state - the router path, while there is a LAN device */
+struct wgx_lan_state {
+	struct wgx_lan_prog *prog; /* NULL: off */
+	struct wgx_served *slots[WGX_LAN_TUNNELS];
 };
 
 /** struct wgx_collector - where tcx ingress sends what is ours; there while a device is attached so */
@@ -119,6 +130,7 @@ struct wgx_daemon {
 	struct wgx_collector collector;
 	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of devices that were detached */
 	struct wgx_strict_state strict;
+	struct wgx_lan_state lan;
 	struct cds_list_head attached;
 	struct cds_list_head
 		awaited; /* devices that went away: by their names they are attached again */
@@ -158,10 +170,11 @@ int wgx_ports_update(struct wgx_daemon *d);
 
 /**
  * wgx_attach() - @mode: "auto" or a name of the ladder
+ * @lan: by the router path as well
  * @guard: strict mode, on or off
  * @text: for the user, of @size bytes: on failure what is wrong; else empty, or what to think of
  */
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode,
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, bool lan,
 	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size);
 /** wgx_detach() - a device that is attached or awaited; @error: for the user, on failure */
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
@@ -212,6 +225,24 @@ void wgx_strict_prefix(struct wgx_served *s, const struct wgx_prefix *prefix, bo
 void wgx_strict_incomplete(struct wgx_served *s);
 /** wgx_strict_json() - for `wgx show`; null where it is off */
 json_t *wgx_strict_json(struct wgx_daemon *d, const struct wgx_guard *g);
+
+/* daemon/lan.c */
+
+/** wgx_lan_check() - can it be done on this device? @text: for the user, of @size bytes, where it cannot */
+int wgx_lan_check(struct wgx_daemon *d, const struct wgx_link_info *info, char *text, size_t size);
+/** wgx_lan_on() - packets between @a and the interfaces go past the stack; 0 or a negative errno */
+int wgx_lan_on(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_lan_off() - the stack has them again; the device may be gone */
+void wgx_lan_off(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_lan_join() - an interface is there; where it cannot, its packets go through the stack, and the log tells */
+void wgx_lan_join(struct wgx_served *s);
+void wgx_lan_leave(struct wgx_served *s);
+/** wgx_lan_link() - what netlink says of devices here: wg0 may go to another namespace, and come back */
+void wgx_lan_link(struct wgx_daemon *d, const struct wgx_link_event *e);
+/** wgx_lan_json() - for `wgx show`, of a device; null where it is off */
+json_t *wgx_lan_json(struct wgx_daemon *d, const struct wgx_attached *a);
+/** wgx_lan_counters_json() - adds what came out of the tunnel to @counters of an interface */
+void wgx_lan_counters_json(const struct wgx_served *s, json_t *counters);
 
 /* daemon/mirror.c: the BPF maps' copy of the model */
 

@@ -497,6 +497,7 @@ static struct wgx_attached *new_inherited(struct wgx_daemon *d, uint32_t key,
 	snprintf(a->name, sizeof(a->name), "%s", device->name);
 	a->wanted = "none";
 	a->mode = WGX_INGRESS_NONE;
+	a->lan_link = -1;
 	a->guard = (struct wgx_guard){
 		.on = true,
 		.inherited = true,

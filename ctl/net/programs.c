@@ -143,6 +143,11 @@ const struct wgx_egress_maps *wgx_egress_maps(const struct wgx_egress_prog *p)
 	return &p->maps;
 }
 
+int wgx_egress_lan_fd(const struct wgx_egress_prog *p)
+{
+	return p->skel ? bpf_program__fd(p->skel->progs.wgx_egress_lan) : -1;
+}
+
 int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex)
 {
 	if (p->hook.link >= 0 || p->hook.ifindex)

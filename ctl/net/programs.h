@@ -29,6 +29,8 @@ struct wgx_egress_maps {
 
 int wgx_egress_load(const struct wgx_features *f, struct wgx_egress_prog **ret);
 const struct wgx_egress_maps *wgx_egress_maps(const struct wgx_egress_prog *p);
+/** wgx_egress_lan_fd() - its program for the router path, net/lan.h; -1: none without superframes */
+int wgx_egress_lan_fd(const struct wgx_egress_prog *p);
 /** wgx_egress_attach() - to the egress of @ifindex; -EALREADY: it is attached */
 int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex);
 void wgx_egress_detach(struct wgx_egress_prog *p);

@@ -160,8 +160,46 @@ enum wgx_bpf_counter {
 	WGX_CTR_INGRESS_STEERED, /* frames sent to a worker */
 	WGX_CTR_INGRESS_BYTES,
 	WGX_CTR_INGRESS_PASSED, /* ours, but for the socket: handshakes, odd lengths */
+	WGX_CTR_LAN_IN_FRAMES, /* of EGRESS_FRAMES, those of wgx_egress_lan, past the stack */
+	WGX_CTR_LAN_IN_BYTES,
+	WGX_CTR_LAN_IN_PASSED, /* frames that are in no peer's allowed IPs: the stack got them */
 	WGX_CTR_COUNT
 };
+
+/*
+ * The router path (bpf/lan.h). The control thread makes and removes all entries.
+ *
+ * lan_egress: PROG_ARRAY, slot -> wgx_egress_lan of an interface
+ * lan_tunnels: HASH, ifindex of an interface -> __u32 slot
+ * lan_devices: HASH, ifindex of a device attached with --lan -> __u8 1
+ * lan_counts: PERCPU_HASH, ifindex of the device that a packet came in by, of either kind -> this
+ */
+#define WGX_LAN_TUNNELS 128
+
+/* X(NAME, "label"): why a packet of a LAN device, or out of a tunnel, is left to the stack */
+/* clang-format off */
+#define WGX_LAN_PASSES(X)                                                                          \
+	X(NOT_OURS, "not_ours") /* not IP, tagged, marked, or not to this router's MAC address */  \
+	X(UNUSUAL, "unusual") /* options, fragments, extension headers, malformed, not unicast */  \
+	X(TTL, "ttl") /* TTL or hop limit used up */                                               \
+	X(MTU, "mtu") /* larger than the route takes */                                            \
+	X(ROUTE, "route") /* goes elsewhere, to this host, or nowhere; or forwarding is off */     \
+	X(SOURCE, "source") /* IPv4: the way back is another one */
+/* clang-format on */
+
+enum wgx_lan_pass {
+#define X(name, label) WGX_LAN_PASS_##name,
+	WGX_LAN_PASSES(X)
+#undef X
+		WGX_LAN_PASS_COUNT
+};
+
+struct wgx_lan_counts {
+	__u64 packets; /* sent on past the stack: to an interface, or from one to a LAN device */
+	__u64 bytes; /* of the IP packets, headers once a superframe */
+	__u64 passed[WGX_LAN_PASS_COUNT]; /* packets left to the stack */
+};
+_Static_assert(sizeof(struct wgx_lan_counts) == 16 + 8 * WGX_LAN_PASS_COUNT, "no padding");
 
 /*
  * Strict mode (bpf/strict.h). All of its maps serve all devices that it is on for; those that have to outlive

@@ -9,6 +9,7 @@
  *		index		data to random receivers
  *		tag		data to the receiver that a captured message has, with random payload and tag (-p)
  *		replay		captured data messages (-p)
+ *		plain		no messages at all: 64 bytes of payload
  *	-k KEY		DST's public key (base64)
  *	-p PCAP		captured frames; what is as long as the first data message in it is used
  *	-s SOURCE	first source address (198.18.0.1, or 2001:db8:f::1); -n SOURCES: and so many from it on (65000)
@@ -53,6 +54,7 @@
 #define MESSAGE_MAX \
 	(sizeof(struct flood_frame) - ETH_HLEN - sizeof(struct ip6_hdr) - sizeof(struct udphdr))
 #define CAPTURED_MAX 65536
+#define PLAIN_LEN 64
 #define TAG_LEN \
 	(WGX_MSG_DATA_MIN + 64) /* a data message of kind `index`; `tag` has the captured length */
 
@@ -140,6 +142,13 @@ static size_t make_index(struct flood *f, void *to)
 	return TAG_LEN;
 }
 
+/* What a router is given to forward */
+static size_t make_plain(struct flood *f, void *to)
+{
+	randombytes_buf(to, PLAIN_LEN);
+	return PLAIN_LEN;
+}
+
 /* Its counter is one that may come: nothing but the tag tells. */
 static size_t make_tag(struct flood *f, void *to)
 {
@@ -166,6 +175,7 @@ static const struct kind {
 	{"mac1", make_mac1, true, false},	{"mac2", make_mac2, true, false},
 	{"badmac1", make_badmac1, true, false}, {"index", make_index, false, false},
 	{"tag", make_tag, false, true},		{"replay", make_replay, false, true},
+	{"plain", make_plain, false, false},
 };
 
 /* ---- frames ---- */

@@ -48,7 +48,9 @@ static void test_usage(void **state)
 		{"wgx attach eth0 --mode fast", "wgx attach: mode 'fast' is none of auto, tcx, "
 						"native, none (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --mode none", "wgx attach: --mode none means nothing without "
-						"--strict (see 'wgx help attach')\n"},
+						"--strict or --lan (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --lan --report",
+		 "wgx attach: --report means nothing without --strict (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --report",
 		 "wgx attach: --report means nothing without --strict (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --exempt 10.0.0.0/8",
@@ -136,7 +138,7 @@ static void test_usage(void **state)
 
 static void test_help(void **state)
 {
-	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native|none] "
+	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native|none] [--lan] "
 				     "[--strict [--exempt NET,...] [--report]]\n";
 
 	run("wgx --version");
@@ -389,6 +391,14 @@ static void test_attach(void **state)
 	run("wgx attach eth0 --strict --exempt none --mode none");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
 					"\"none\",\"strict\":true,\"exempt\":[]}\n");
+	run("wgx attach eth0 --lan");
+	assert_output("eth0: attached, mode tcx, lan\neth0: GRO is off\n");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"none\",\"lan\":true}\n");
+	run("wgx attach eth0 --lan --mode tcx --strict");
+	assert_output("eth0: attached, mode tcx, lan, strict\neth0: GRO is off\n");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"tcx\",\"lan\":true,\"strict\":true}\n");
 	run("wgx detach eth0");
 	assert_output("");
 	assert_string_equal(recorded(), "{\"cmd\":\"detach\",\"device\":\"eth0\"}\n");

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The router path, wgx_lan_in with wgx_egress_lan behind it and wgx_lan_out: what goes past the stack, and that all
+ * else is left to it untouched.
+ *
+ *	lan0 192.0.2.1/24, 2001:db8::1/64, 02:00:00:00:00:01 --- its other end, in another namespace
+ *	wg0, MTU 1420: 10.7.0.0/16, fd07::/64 ------------------ likewise
+ */
+#include <sys/stat.h>
+#include "netns.h"
+#include "wgx_egress.skel.h"
+#include "wgx_lan.skel.h"
+
+static struct wgx_lan *lan;
+static struct wgx_egress *wg;
+static struct packet pkt;
+static int home = -1;
+static unsigned int lan0, wg0;
+
+#define SLOT 5
+#define MTU 1420
+#define GO (-1) /* else: an enum wgx_lan_pass */
+
+/* ---- the hosts, and the programs ---- */
+
+static unsigned int inode(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat("/proc/thread-self/ns/net", &st), 0);
+	return (unsigned int)st.st_ino;
+}
+
+static void device(const char *name, const char *peer, int netns, int mtu)
+{
+	sh("ip link add %s mtu %d type veth peer name %s", name, mtu, peer);
+	sh("ip link set %s netns /proc/%d/fd/%d", peer, getpid(), netns);
+	sh("ip link set %s address 02:00:00:00:00:01", name);
+	sh("sysctl -qw net.ipv6.conf.%s.accept_dad=0 && ip link set %s up", name, name);
+}
+
+static void peer_up(const char *name, int netns)
+{
+	int self = netns_self();
+
+	netns_enter(netns);
+	sh("ip link set %s up", name);
+	netns_enter(self);
+	close(self);
+}
+
+static void make_host(void)
+{
+	int far, here;
+
+	home = netns_self();
+	far = netns_new();
+	here = netns_new();
+	device("lan0", "lanp", far, 1500);
+	device("wg0", "wgp", far, MTU);
+	peer_up("lanp", far);
+	peer_up("wgp", far);
+	sh("ip link set wg0 arp off && ip link set lo up");
+	sh("ip addr add 192.0.2.1/24 dev lan0 && ip addr add 2001:db8::1/64 dev lan0 nodad");
+	sh("ip route add 10.7.0.0/16 dev wg0 && ip -6 route add fd07::/64 dev wg0");
+	sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+	lan0 = if_nametoindex("lan0");
+	wg0 = if_nametoindex("wg0");
+	(void)far; /* its devices keep neither namespace: the descriptors do, to the end */
+	(void)here;
+}
+
+static void watch(unsigned int ifindex)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct wgx_lan_counts *zero = calloc((size_t)cpus, sizeof(*zero));
+
+	assert_non_null(zero);
+	map_put(lan->maps.lan_counts, &ifindex, zero);
+	free(zero);
+}
+
+static void allow(const char *prefix, __u32 len, __u32 peer)
+{
+	struct wgx_lpm4 key4 = {.prefixlen = len};
+	struct wgx_lpm6 key6 = {.prefixlen = len};
+
+	if (inet_pton(AF_INET, prefix, key4.addr) == 1)
+		map_put(wg->maps.allowed_ips4, &key4, &peer);
+	else if (inet_pton(AF_INET6, prefix, key6.addr) == 1)
+		map_put(wg->maps.allowed_ips6, &key6, &peer);
+	map_put(wg->maps.peer_stats, &peer, &(struct wgx_bpf_peer_stats){});
+}
+
+static void configure(__u32 credit)
+{
+	struct wgx_bpf_config cfg = {.credit_limit = credit};
+	__u32 zero = 0;
+
+	map_put(wg->maps.config, &zero, &cfg);
+}
+
+static void fill_maps(void)
+{
+	int fd = bpf_program__fd(wg->progs.wgx_egress_lan);
+	__u32 slot = SLOT;
+	__u8 one = 1;
+
+	map_put(lan->maps.lan_egress, &slot, &fd);
+	map_put(lan->maps.lan_tunnels, &wg0, &slot);
+	map_put(lan->maps.lan_devices, &lan0, &one);
+	watch(lan0);
+	watch(wg0);
+	configure(0);
+	allow("10.7.0.0", 24, 1);
+	allow("10.7.1.0", 24, 2);
+	allow("fd07::", 64, 1);
+	allow("0.0.0.0", 1, 3);
+}
+
+static int setup(void **state)
+{
+	libbpf_set_print(quiet);
+	if (!bpf_permitted())
+		return 0;
+	make_host();
+	lan = wgx_lan__open();
+	wg = wgx_egress__open();
+	assert_non_null(lan);
+	assert_non_null(wg);
+	lan->rodata->lan_netns = inode();
+	assert_int_equal(wgx_lan__load(lan), 0);
+	assert_int_equal(wgx_egress__load(wg), 0);
+	fill_maps();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	wgx_lan__destroy(lan);
+	wgx_egress__destroy(wg);
+	if (home >= 0)
+		netns_enter(home);
+	return 0;
+}
+
+static void need_bpf(void)
+{
+	if (!lan)
+		skip();
+}
+
+/* ---- running ---- */
+
+static struct run r;
+
+static void run_on(const struct bpf_program *prog, unsigned int ifindex, __u32 mark)
+{
+	struct __sk_buff ctx = {.ifindex = ifindex, .mark = mark};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = pkt.data, .data_size_in = (__u32)pkt.len,
+		    .data_out = r.data, .data_size_out = sizeof(r.data), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(prog), &o), 0);
+	r.verdict = (int)o.retval;
+	r.len = o.data_size_out;
+}
+
+static struct wgx_lan_counts counts_of(unsigned int ifindex)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct wgx_lan_counts sum = {0}, *values = calloc((size_t)cpus, sizeof(*values));
+
+	assert_non_null(values);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(lan->maps.lan_counts), &ifindex, values),
+			 0);
+	for (int i = 0; i < cpus; i++) {
+		sum.packets += values[i].packets;
+		sum.bytes += values[i].bytes;
+		for (int n = 0; n < WGX_LAN_PASS_COUNT; n++)
+			sum.passed[n] += values[i].passed[n];
+	}
+	free(values);
+	return sum;
+}
+
+static __u64 tx_packets(__u32 peer)
+{
+	struct wgx_bpf_peer_stats stats;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(wg->maps.peer_stats), &peer, &stats), 0);
+	return stats.tx_packets;
+}
+
+/* As a router forwards it: nothing but TTL and header checksum has changed behind @from */
+static void assert_forwarded(size_t from)
+{
+	bool v6 = pkt.data[13] == 0xdd;
+	struct packet want = pkt;
+
+	if (v6) {
+		want.data[ETH_HLEN + 7]--;
+	} else {
+		want.data[ETH_HLEN + 8]--;
+		memset(want.data + ETH_HLEN + 10, 0, 2);
+		memcpy(want.data + ETH_HLEN + 10,
+		       &(uint16_t){ip_checksum(want.data + ETH_HLEN, 20)}, 2);
+	}
+	assert_int_equal(r.len, want.len);
+	assert_memory_equal(r.data + from, want.data + from, want.len - from);
+}
+
+/* @pkt, on the ingress of @ifindex */
+static void expect(const struct bpf_program *prog, unsigned int ifindex, __u32 mark, int pass)
+{
+	struct wgx_lan_counts before = counts_of(ifindex), after;
+
+	run_on(prog, ifindex, mark);
+	after = counts_of(ifindex);
+	assert_int_equal(after.packets - before.packets, pass == GO);
+	assert_int_equal(after.bytes - before.bytes, pass == GO ? pkt.len - ETH_HLEN : 0);
+	for (int n = 0; n < WGX_LAN_PASS_COUNT; n++)
+		assert_int_equal(after.passed[n] - before.passed[n], n == pass);
+	if (pass == GO)
+		return;
+	assert_int_equal(r.verdict, TC_ACT_UNSPEC);
+	assert_int_equal(r.len, pkt.len);
+	assert_memory_equal(r.data, pkt.data, pkt.len);
+}
+
+static void expect_in(const struct packet_spec *spec, int pass)
+{
+	packet_build(&pkt, spec);
+	expect(lan->progs.wgx_lan_in, lan0, 0, pass);
+}
+
+static void assert_stamped(void)
+{
+	struct wgx_stamp stamp;
+
+	memcpy(&stamp, r.data, sizeof(stamp));
+	assert_int_equal(r.verdict, TC_ACT_REDIRECT);
+	assert_int_equal(stamp.magic, WGX_STAMP_MAGIC);
+	assert_int_equal(stamp.flags, 0);
+	assert_int_equal(stamp.gso_size, 0);
+	assert_forwarded(sizeof(stamp));
+}
+
+static void expect_steered(const struct packet_spec *spec, __u32 peer)
+{
+	__u64 before = tx_packets(peer);
+
+	expect_in(spec, GO);
+	assert_stamped();
+	assert_int_equal(tx_packets(peer), before + 1);
+}
+
+/* ---- into the tunnel ---- */
+
+static void test_steered(void **state)
+{
+	need_bpf();
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2", .payload = 100}, 1);
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2"}, 1);
+	expect_steered(&(struct packet_spec){.dst = "10.7.1.255", .proto = IPPROTO_TCP}, 2);
+	expect_steered(&(struct packet_spec){.dst = "fd07::2", .payload = 100}, 1);
+	expect_steered(&(struct packet_spec){.dst = "fd07::2", .proto = IPPROTO_TCP}, 1);
+	/* Ethernet pads what is short */
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2", .padding = 18}, 1);
+	/* the largest that fits */
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2", .payload = MTU - 28}, 1);
+	expect_steered(&(struct packet_spec){.dst = "fd07::2", .payload = MTU - 48}, 1);
+}
+
+/* Each TTL, and so each carry of the checksum */
+static void test_ttl(void **state)
+{
+	need_bpf();
+	for (int ttl = 2; ttl < 256; ttl++)
+		for (uint16_t sport = 1; sport < 60000; sport += 9973) {
+			expect_steered(&(struct packet_spec){.dst = "10.7.0.2",
+							     .ttl = (uint8_t)ttl,
+							     .payload = sport % 1000},
+				       1);
+		}
+	for (int ttl = 2; ttl < 255; ttl += 11)
+		expect_steered(&(struct packet_spec){.dst = "fd07::2", .ttl = (uint8_t)ttl}, 1);
+	expect_in(&(struct packet_spec){.dst = "10.7.0.2", .ttl = 1}, WGX_LAN_PASS_TTL);
+	expect_in(&(struct packet_spec){.dst = "fd07::2", .ttl = 1}, WGX_LAN_PASS_TTL);
+	packet_build(&pkt, &(struct packet_spec){.dst = "fd07::2"});
+	pkt.data[ETH_HLEN + 7] = 0;
+	expect(lan->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_TTL);
+}
+
+static void test_not_ours(void **state)
+{
+	need_bpf();
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2"});
+	pkt.data[5] ^= 2; /* another's MAC address */
+	expect(lan->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_NOT_OURS);
+	memset(pkt.data, 0xff, 6);
+	expect(lan->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_NOT_OURS);
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2"});
+	expect(lan->progs.wgx_lan_in, lan0, 7, WGX_LAN_PASS_NOT_OURS); /* marked */
+	expect_in(&(struct packet_spec){.dst = "10.7.0.2", .vlan = ETH_P_8021Q},
+		  WGX_LAN_PASS_NOT_OURS);
+	expect_in(&(struct packet_spec){.dst = "10.7.0.2", .ethertype = ETH_P_ARP},
+		  WGX_LAN_PASS_NOT_OURS);
+}
+
+static void test_unusual(void **state)
+{
+	static const struct packet_spec specs[] = {
+		{.dst = "10.7.0.2", .options = 1},
+		{.dst = "10.7.0.2", .frag_off = 0x2000},
+		{.dst = "10.7.0.2", .frag_off = 1},
+		{.dst = "10.7.0.2", .version = 5},
+		{.dst = "224.0.0.5"},
+		{.dst = "255.255.255.255"},
+		{.dst = "127.0.0.1"},
+		{.dst = "10.7.0.2", .src = "224.0.0.5"},
+		{.dst = "10.7.0.2", .src = "0.0.0.0"},
+		{.dst = "10.7.0.2", .src = "127.0.0.1"},
+		{.dst = "fd07::2", .ext = EXT(IPPROTO_HOPOPTS)},
+		{.dst = "fd07::2", .ext = EXT(IPPROTO_ROUTING)},
+		{.dst = "fd07::2", .ext = EXT(IPPROTO_FRAGMENT)},
+		{.dst = "fd07::2", .version = 4},
+		{.dst = "ff02::1"},
+		{.dst = "fe80::1"},
+		{.dst = "::1"},
+		{.dst = "fd07::2", .src = "fe80::1"},
+		{.dst = "fd07::2", .src = "ff02::1"},
+		{.dst = "fd07::2", .src = "::"},
+		{.dst = "fd07::2", .proto = IPPROTO_ICMPV6, .ttl = 255},
+	};
+
+	need_bpf();
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
+		expect_in(&specs[i], WGX_LAN_PASS_UNUSUAL);
+}
+
+static void break_byte(const char *dst, size_t at, uint8_t by)
+{
+	packet_build(&pkt, &(struct packet_spec){.dst = dst, .payload = 40});
+	pkt.data[ETH_HLEN + at] ^= by;
+	expect(lan->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_UNUSUAL);
+}
+
+static void test_malformed(void **state)
+{
+	need_bpf();
+	break_byte("10.7.0.2", 11, 1); /* the checksum */
+	break_byte("10.7.0.2", 5, 0x80); /* what it is over */
+	break_byte("fd07::2", 4, 0x40); /* longer than the frame */
+	/* longer than the frame, and the checksum is right */
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2", .payload = 40});
+	pkt.len--;
+	expect(lan->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_UNUSUAL);
+	packet_build(&pkt, &(struct packet_spec){.dst = "fd07::2", .payload = 40});
+	memset(pkt.data + ETH_HLEN + 4, 0, 2); /* as a jumbogram */
+	expect(lan->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_UNUSUAL);
+}
+
+static void test_mtu(void **state)
+{
+	const struct packet_spec large4 = {.dst = "10.7.0.2", .payload = MTU - 27},
+				 large6 = {.dst = "fd07::2", .payload = MTU - 47};
+
+	need_bpf();
+	expect_in(&large4, WGX_LAN_PASS_MTU);
+	expect_in(&large6, WGX_LAN_PASS_MTU);
+	/* that of the route counts */
+	sh("ip route add 10.7.0.9 dev wg0 mtu 1000");
+	expect_in(&(struct packet_spec){.dst = "10.7.0.9", .payload = 1000}, WGX_LAN_PASS_MTU);
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.9", .payload = 972}, 1);
+	sh("ip route del 10.7.0.9");
+}
+
+static void test_route(void **state)
+{
+	const struct packet_spec plain4 = {.dst = "10.7.0.2"}, plain6 = {.dst = "fd07::2"};
+
+	need_bpf();
+	/* this host; its broadcast address; the LAN itself; no route. Allowed IPs have half of the world. */
+	expect_in(&(struct packet_spec){.dst = "192.0.2.1"}, WGX_LAN_PASS_ROUTE);
+	expect_in(&(struct packet_spec){.dst = "192.0.2.255"}, WGX_LAN_PASS_ROUTE);
+	expect_in(&(struct packet_spec){.dst = "192.0.2.7"}, WGX_LAN_PASS_ROUTE);
+	expect_in(&(struct packet_spec){.dst = "100.64.0.1"}, WGX_LAN_PASS_ROUTE);
+	expect_in(&(struct packet_spec){.dst = "2001:db8::1"}, WGX_LAN_PASS_ROUTE);
+	expect_in(&(struct packet_spec){.dst = "2001:db9::1"}, WGX_LAN_PASS_ROUTE);
+	/* a rule sends it elsewhere */
+	sh("ip rule add from 192.0.2.99 iif lan0 dport 51820 ipproto udp prohibit pref 10");
+	expect_in(&plain4, WGX_LAN_PASS_ROUTE);
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2", .dport = 9}, 1);
+	sh("ip rule del pref 10");
+	/* forwarding is off */
+	sh("sysctl -qw net.ipv4.conf.lan0.forwarding=0 net.ipv6.conf.all.forwarding=0");
+	expect_in(&plain4, WGX_LAN_PASS_ROUTE);
+	expect_in(&plain6, WGX_LAN_PASS_ROUTE);
+	sh("sysctl -qw net.ipv4.conf.lan0.forwarding=1 net.ipv6.conf.all.forwarding=1");
+	expect_steered(&plain4, 1);
+	expect_steered(&plain6, 1);
+}
+
+static void test_source(void **state)
+{
+	const struct packet_spec elsewhere = {.dst = "10.7.0.2", .src = "198.51.100.9"};
+
+	need_bpf();
+	expect_in(&elsewhere, WGX_LAN_PASS_SOURCE);
+	expect_in(&(struct packet_spec){.dst = "10.7.0.2", .src = "192.0.2.1"},
+		  WGX_LAN_PASS_SOURCE);
+	expect_in(&(struct packet_spec){.dst = "10.7.0.2", .src = "10.7.0.3"}, WGX_LAN_PASS_SOURCE);
+	sh("ip route add 198.51.100.0/24 via 192.0.2.7 dev lan0");
+	expect_steered(&elsewhere, 1);
+	sh("ip route del 198.51.100.0/24");
+}
+
+/* Not in allowed IPs: the stack, which asks wgx_egress, and the worker tells the sender */
+static void test_no_peer(void **state)
+{
+	__u64 before;
+
+	need_bpf();
+	before = percpu_sum(wg->maps.counters, WGX_CTR_LAN_IN_PASSED);
+	sh("ip route add 198.18.0.0/15 dev wg0");
+	packet_build(&pkt, &(struct packet_spec){.dst = "198.18.0.1"});
+	run_on(lan->progs.wgx_lan_in, lan0, 0);
+	assert_int_equal(r.verdict, TC_ACT_UNSPEC);
+	assert_int_equal(r.len, pkt.len);
+	assert_memory_equal(r.data, pkt.data, pkt.len);
+	assert_int_equal(percpu_sum(wg->maps.counters, WGX_CTR_LAN_IN_PASSED), before + 1);
+	sh("ip route del 198.18.0.0/15");
+}
+
+static void test_no_credit(void **state)
+{
+	const struct wgx_credit used = {.produced = 10};
+	__u32 total = WGX_CREDIT_TOTAL;
+
+	need_bpf();
+	configure(10);
+	map_put(wg->maps.credit, &total, &used);
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2"});
+	run_on(lan->progs.wgx_lan_in, lan0, 0);
+	assert_int_equal(r.verdict, TC_ACT_SHOT);
+	assert_int_equal(percpu_sum(wg->maps.drops, WGX_DROP_EGRESS_CREDIT), 1);
+	configure(0);
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2"}, 1);
+}
+
+/* An interface that has just gone, or has not come yet */
+static void test_no_interface(void **state)
+{
+	__u32 slot = SLOT;
+	int fd;
+
+	need_bpf();
+	fd = bpf_program__fd(wg->progs.wgx_egress_lan);
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(lan->maps.lan_egress), &slot), 0);
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2"});
+	run_on(lan->progs.wgx_lan_in, lan0, 0);
+	assert_int_equal(r.verdict, TC_ACT_UNSPEC);
+	assert_memory_equal(r.data, pkt.data, pkt.len);
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(lan->maps.lan_tunnels), &wg0), 0);
+	expect_in(&(struct packet_spec){.dst = "10.7.0.2"}, WGX_LAN_PASS_ROUTE);
+	map_put(lan->maps.lan_egress, &slot, &fd);
+	map_put(lan->maps.lan_tunnels, &wg0, &slot);
+	expect_steered(&(struct packet_spec){.dst = "10.7.0.2"}, 1);
+}
+
+/* A device that was moved to another namespace keeps its program, but our numbers mean other devices there. */
+static void test_elsewhere(void **state)
+{
+	struct wgx_lan *other;
+
+	need_bpf();
+	other = wgx_lan__open();
+	assert_non_null(other);
+	other->rodata->lan_netns = inode() + 1;
+	assert_int_equal(
+		bpf_map__reuse_fd(other->maps.lan_counts, bpf_map__fd(lan->maps.lan_counts)), 0);
+	assert_int_equal(
+		bpf_map__reuse_fd(other->maps.lan_tunnels, bpf_map__fd(lan->maps.lan_tunnels)), 0);
+	assert_int_equal(wgx_lan__load(other), 0);
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2"});
+	expect(other->progs.wgx_lan_in, lan0, 0, WGX_LAN_PASS_NOT_OURS);
+	expect(other->progs.wgx_lan_out, wg0, 0, WGX_LAN_PASS_NOT_OURS);
+	wgx_lan__destroy(other);
+}
+
+/* ---- out of it ---- */
+
+static void expect_out(const struct packet_spec *spec, int pass)
+{
+	packet_build(&pkt, spec);
+	expect(lan->progs.wgx_lan_out, wg0, 0, pass);
+	if (pass != GO)
+		return;
+	assert_int_equal(r.verdict, TC_ACT_REDIRECT);
+	assert_forwarded(0);
+}
+
+static void test_out(void **state)
+{
+	need_bpf();
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "192.0.2.7"}, GO);
+	expect_out(&(struct packet_spec){.src = "fd07::2", .dst = "2001:db8::7"}, GO);
+	expect_out(&(struct packet_spec){.src = "fd07::2", .dst = "2001:db8::7", .ttl = 1},
+		   WGX_LAN_PASS_TTL);
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "192.0.2.7", .options = 2},
+		   WGX_LAN_PASS_UNUSUAL);
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "192.0.2.1"},
+		   WGX_LAN_PASS_ROUTE);
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "10.7.1.2"}, WGX_LAN_PASS_ROUTE);
+	expect_out(&(struct packet_spec){.src = "198.51.100.2", .dst = "192.0.2.7"},
+		   WGX_LAN_PASS_SOURCE);
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "192.0.2.7", .payload = 1473},
+		   WGX_LAN_PASS_MTU);
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "192.0.2.7", .payload = 1472},
+		   GO);
+}
+
+static void test_out_elsewhere(void **state)
+{
+	__u8 one = 1;
+
+	need_bpf();
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(lan->maps.lan_devices), &lan0), 0);
+	expect_out(&(struct packet_spec){.src = "10.7.0.2", .dst = "192.0.2.7"},
+		   WGX_LAN_PASS_ROUTE);
+	map_put(lan->maps.lan_devices, &lan0, &one);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_steered),	     cmocka_unit_test(test_ttl),
+		cmocka_unit_test(test_not_ours),     cmocka_unit_test(test_unusual),
+		cmocka_unit_test(test_malformed),    cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_route),	     cmocka_unit_test(test_source),
+		cmocka_unit_test(test_no_peer),	     cmocka_unit_test(test_no_credit),
+		cmocka_unit_test(test_no_interface), cmocka_unit_test(test_elsewhere),
+		cmocka_unit_test(test_out),	     cmocka_unit_test(test_out_elsewhere),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
