@@ -237,6 +237,15 @@ static __always_inline bool is_way_back(struct __sk_buff *skb, const struct bpf_
 	       (find_route(skb, &back) == LAN_GO && back.ifindex == skb->ifindex);
 }
 
+/* What has to fit the route is the largest segment. A superframe may have no more than one, which is smaller. */
+static __always_inline void measure_segment(struct __sk_buff *skb, struct bpf_fib_lookup *fib)
+{
+	__u32 len = headers_len(skb) - ETH_HLEN + skb->gso_size;
+
+	if (len < fib->tot_len)
+		fib->tot_len = len;
+}
+
 /* The frame by itself. @ret: all zero; what to ask for the route */
 static __always_inline int read_frame(struct __sk_buff *skb, struct bpf_fib_lookup *ret)
 {
@@ -255,7 +264,7 @@ static __always_inline int read_frame(struct __sk_buff *skb, struct bpf_fib_look
 	if (!offloads_fit(skb, ret))
 		return WGX_LAN_PASS_UNUSUAL;
 	if (skb->gso_size)
-		ret->tot_len = headers_len(skb) - ETH_HLEN + skb->gso_size;
+		measure_segment(skb, ret);
 	return LAN_GO;
 }
 

@@ -369,11 +369,13 @@ static void test_mtu(void **state)
 	need_bpf();
 	expect_in(&large4, WGX_LAN_PASS_MTU);
 	expect_in(&large6, WGX_LAN_PASS_MTU);
-	/* that of the route counts */
-	sh("ip route add 10.7.0.9 dev wg0 mtu 1000");
+	/* that of the route counts if it is locked */
+	sh("ip route add 10.7.0.9 dev wg0 mtu lock 1000 && ip route add fd07::9 dev wg0 mtu lock "
+	   "1300");
+	expect_in(&(struct packet_spec){.dst = "fd07::9", .payload = 1300}, WGX_LAN_PASS_MTU);
 	expect_in(&(struct packet_spec){.dst = "10.7.0.9", .payload = 1000}, WGX_LAN_PASS_MTU);
 	expect_steered(&(struct packet_spec){.dst = "10.7.0.9", .payload = 972}, 1);
-	sh("ip route del 10.7.0.9");
+	sh("ip route del 10.7.0.9 && ip route del fd07::9");
 }
 
 static void test_route(void **state)
