@@ -309,6 +309,7 @@ struct net_device {
 	__u64 features;
 	int ifindex;
 	possible_net_t nd_net;
+	const unsigned char *dev_addr;
 } __core;
 
 struct sk_buff {
@@ -328,6 +329,14 @@ struct skb_shared_info {
 	unsigned short gso_size;
 	unsigned short gso_segs;
 	unsigned int gso_type;
+} __core;
+
+struct xdp_rxq_info {
+	struct net_device *dev;
+} __core;
+
+struct xdp_buff {
+	struct xdp_rxq_info *rxq;
 } __core;
 
 struct sock;

@@ -45,12 +45,12 @@ static __always_inline bool credit_allows(const struct wgx_bpf_config *cfg, __u6
 	return own < alpha * (cfg->credit_limit - all);
 }
 
-/* Takes the frame's descriptors from its flow's bucket and notes them in the stamp. */
+/* Takes the frame's descriptors from the bucket of its flow, whose hash is @flow, and notes them in the stamp. */
 static __always_inline bool credit_take(struct __sk_buff *skb, const struct wgx_bpf_config *cfg,
-					struct wgx_stamp *stamp)
+					__u32 flow, struct wgx_stamp *stamp)
 {
 	__u32 descs = (skb->len + WGX_CHUNK_PAYLOAD - 1) / WGX_CHUNK_PAYLOAD;
-	__u32 bucket = bpf_get_hash_recalc(skb) % WGX_CREDIT_BUCKETS;
+	__u32 bucket = flow % WGX_CREDIT_BUCKETS;
 	__u32 total = WGX_CREDIT_TOTAL;
 	struct wgx_credit *own = bpf_map_lookup_elem(&credit, &bucket);
 	struct wgx_credit *all = bpf_map_lookup_elem(&credit, &total);

@@ -91,7 +91,7 @@ static __always_inline int egress(struct __sk_buff *skb, struct wgx_stamp stamp)
 		return drop(skb, WGX_DROP_EGRESS_NO_PEER);
 	if (route == ROUTE_UNREACHABLE)
 		stamp.flags |= WGX_STAMP_NO_PEER;
-	if (!cfg || !credit_take(skb, cfg, &stamp))
+	if (!cfg || !credit_take(skb, cfg, bpf_get_hash_recalc(skb), &stamp))
 		return drop_of_peer(skb, WGX_DROP_EGRESS_CREDIT, route, peer);
 	if (stamp_write(skb, &stamp))
 		return drop(skb, WGX_DROP_EGRESS_MALFORMED);

@@ -71,14 +71,14 @@ static __always_inline void stamp_checksum_lan(struct __sk_buff *skb, struct wgx
 
 static __always_inline int pass_lan(struct __sk_buff *skb)
 {
-	skb->cb[0] = 0;
-	count_add(WGX_CTR_LAN_IN_PASSED, 1);
+	skb->cb[0] = skb->cb[1] = 0;
+	count_add(WGX_CTR_LAN_PASSED, 1);
 	return TC_ACT_UNSPEC;
 }
 
 /*
  * The router path: wgx_lan_in's tail, for a frame that came in by a LAN device and is routed to wg0, whose ifindex is
- * in cb[0]. Does what the stack and wgx_egress would, and takes the frame to where wg0 would have.
+ * in cb[0], with the flow's hash in cb[1]. Does what the stack and wgx_egress would, and takes the frame to where wg0 would have.
  */
 SEC("tc")
 int wgx_egress_lan(struct __sk_buff *skb)
@@ -90,7 +90,7 @@ int wgx_egress_lan(struct __sk_buff *skb)
 	if (!cfg || route_frame(skb, &peer) != ROUTE_PEER)
 		return pass_lan(
 			skb); /* the stack, wgx_egress and the seal worker tell the sender */
-	if (!credit_take(skb, cfg, &stamp))
+	if (!credit_take(skb, cfg, skb->cb[1], &stamp))
 		return drop_of_peer(skb, WGX_DROP_EGRESS_CREDIT, ROUTE_PEER, peer);
 	stamp_checksum_lan(skb, &stamp);
 	if (forward_headers(skb, &stamp))
@@ -98,8 +98,8 @@ int wgx_egress_lan(struct __sk_buff *skb)
 	count_peer(skb, peer);
 	count_add(WGX_CTR_EGRESS_FRAMES, 1);
 	count_add(WGX_CTR_EGRESS_BYTES, skb->len);
-	count_add(WGX_CTR_LAN_IN_FRAMES, 1);
-	count_add(WGX_CTR_LAN_IN_BYTES, skb->len);
+	count_add(WGX_CTR_LAN_FRAMES, 1);
+	count_add(WGX_CTR_LAN_BYTES, skb->len);
 	/* the device's queue number means nothing to the far end, which has one queue */
 	skb->queue_mapping = 0;
 	return bpf_redirect_peer(wg0, 0);

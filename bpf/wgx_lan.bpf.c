@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The router path: plaintext between a LAN device and the tunnels, past the stack. See lan.h for which packets. One
- * object serves all devices and interfaces; it is there while the daemon is.
+ * The router path by tcx: plaintext between a LAN device and the tunnels, past the stack. See lan_packet.h for which
+ * packets. One object serves all devices and interfaces; it is there while the daemon is.
  */
 #include "lan.h"
 #include "lan_headers.h"
@@ -13,28 +13,30 @@
 SEC("tc")
 int wgx_lan_in(struct __sk_buff *skb)
 {
+	const struct wgx_lan_tunnel *tunnel = NULL;
 	struct bpf_fib_lookup asked = {}, route;
-	__u32 *slot = NULL;
 	int pass = read_frame(skb, &asked);
 
 	if (pass == LAN_GO) {
 		route = asked;
-		pass = find_route(skb, &route);
+		pass = find_route(skb, skb->ifindex, &route);
 	}
 	if (pass == LAN_GO) {
-		slot = bpf_map_lookup_elem(&lan_tunnels, &route.ifindex);
-		pass = slot ? LAN_GO : WGX_LAN_PASS_ROUTE;
+		tunnel = bpf_map_lookup_elem(&lan_tunnels, &route.ifindex);
+		pass = tunnel ? LAN_GO : WGX_LAN_PASS_ROUTE;
 	}
-	if (pass == LAN_GO && !is_way_back(skb, &asked))
+	/* of IPv6 the stack looks at no way back, so that a packet out of another one would be as good */
+	if (pass == LAN_GO && asked.family == AF_INET && !is_way_back(skb, skb->ifindex, &asked))
 		pass = WGX_LAN_PASS_SOURCE;
-	if (pass != LAN_GO || !slot) {
-		count_pass(skb, pass);
+	if (pass != LAN_GO || !tunnel) {
+		count_pass(skb->ifindex, pass, segments(skb));
 		return TC_ACT_UNSPEC; /* other programs on the device's ingress get their turn */
 	}
 	skb->cb[0] = route.ifindex;
-	count_sent(skb);
-	bpf_tail_call(skb, &lan_egress, *slot);
-	skb->cb[0] = 0;
+	skb->cb[1] = hash_flow(&asked);
+	count_sent(skb->ifindex, segments(skb), skb->len - ETH_HLEN);
+	bpf_tail_call(skb, &lan_egress, tunnel->slot);
+	skb->cb[0] = skb->cb[1] = 0;
 	return TC_ACT_UNSPEC; /* it has just gone */
 }
 
@@ -48,20 +50,20 @@ int wgx_lan_out(struct __sk_buff *skb)
 
 	if (pass == LAN_GO) {
 		route = asked;
-		pass = find_route(skb, &route);
+		pass = find_route(skb, skb->ifindex, &route);
 	}
 	if (pass == LAN_GO && !bpf_map_lookup_elem(&lan_devices, &route.ifindex))
 		pass = WGX_LAN_PASS_ROUTE;
-	if (pass == LAN_GO && !is_way_back(skb, &asked))
+	if (pass == LAN_GO && asked.family == AF_INET && !is_way_back(skb, skb->ifindex, &asked))
 		pass = WGX_LAN_PASS_SOURCE;
 	if (pass != LAN_GO || forward_headers(skb, NULL)) {
-		count_pass(skb, pass);
+		count_pass(skb->ifindex, pass, segments(skb));
 		return TC_ACT_UNSPEC;
 	}
 	/* the next hop: its neighbour entry is used as the stack does, which resolves it and keeps it fresh */
 	hop.nh_family = route.family;
 	__builtin_memcpy(hop.ipv6_nh, route.ipv6_dst, sizeof(hop.ipv6_nh));
-	count_sent(skb);
+	count_sent(skb->ifindex, segments(skb), skb->len - ETH_HLEN);
 	return bpf_redirect_neigh(route.ifindex, &hop, sizeof(hop), 0);
 }
 

@@ -20,7 +20,7 @@ static const struct wgx_command commands[] = {
 	{"down", wgx_cmd_down, "NAME | PATH/NAME.conf",
 	 "Undo what wgx up did, and delete the interface", NULL},
 	{"attach", wgx_cmd_attach,
-	 "DEV [--mode auto|tcx|native|none] [--lan] [--strict [--exempt NET,...] [--report]]",
+	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] [--strict [--exempt NET,...] [--report]]",
 	 "Accelerate the WireGuard traffic of an underlay device, or a LAN's with --lan",
 	 "Modes:\n"
 	 "  auto     the best that the device can do (the default)\n"
@@ -30,7 +30,8 @@ static const struct wgx_command commands[] = {
 	 "Router path:\n"
 	 "  --lan    packets that this host forwards between DEV and the tunnels go past the\n"
 	 "           stack, and past its firewall, NAT and connection tracking as well; mode none\n"
-	 "           where --mode does not say otherwise\n\n"
+	 "           where --mode does not say otherwise. =tcx: superframes whole (the default);\n"
+	 "           =native: XDP in the driver, for many small packets\n\n"
 	 "Strict mode:\n"
 	 "  --strict            drop plaintext on DEV that belongs into a tunnel, also when\n"
 	 "                      the daemon has died; wgx detach ends it\n"

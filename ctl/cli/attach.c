@@ -20,7 +20,8 @@ static const char *const modes[] = {"auto", "tcx", "native", "none"};
 
 struct attach_options {
 	const char *mode; /* NULL: not given */
-	bool lan, strict, report;
+	const char *lan; /* NULL: not given */
+	bool strict, report;
 	json_t *exempt; /* NULL: not given */
 };
 
@@ -77,14 +78,21 @@ static int set_mode(struct attach_options *o, const char *mode)
 	return WGX_EXIT_OK;
 }
 
+static int set_lan(struct attach_options *o, const char *way)
+{
+	o->lan = way ? way : "tcx";
+	if (!strcmp(o->lan, "tcx") || !strcmp(o->lan, "native"))
+		return WGX_EXIT_OK;
+	return wgx_usage_error("attach", "router path '%s' is none of tcx, native", way);
+}
+
 static int set_option(struct attach_options *o, int c, char **argv)
 {
 	switch (c) {
 	case OPTION_MODE:
 		return set_mode(o, optarg);
 	case OPTION_LAN:
-		o->lan = true;
-		return WGX_EXIT_OK;
+		return set_lan(o, optarg);
 	case OPTION_STRICT:
 		o->strict = true;
 		return WGX_EXIT_OK;
@@ -117,7 +125,7 @@ static int parse_attach(int argc, char **argv, struct attach_options *o)
 {
 	static const struct option options[] = {
 		{"mode", required_argument, NULL, OPTION_MODE},
-		{"lan", no_argument, NULL, OPTION_LAN},
+		{"lan", optional_argument, NULL, OPTION_LAN},
 		{"strict", no_argument, NULL, OPTION_STRICT},
 		{"exempt", required_argument, NULL, OPTION_EXEMPT},
 		{"report", no_argument, NULL, OPTION_REPORT},
@@ -141,7 +149,7 @@ static json_t *attach_request(const char *device, const struct attach_options *o
 		json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device, "mode", o->mode);
 
 	if (o->lan)
-		json_object_set_new(request, "lan", json_true());
+		json_object_set_new(request, "lan", json_string(o->lan));
 	if (!o->strict)
 		return request;
 	json_object_set_new(request, "strict", json_true());
@@ -164,7 +172,10 @@ static int request_attach(const char *device, const struct attach_options *o)
 		return status;
 	text = json_string_value(json_object_get(answer, "mode"));
 	printf("%s: attached, mode %s%s%s\n", device, text ? text : "unknown",
-	       o->lan ? ", lan" : "", o->strict ? ", strict" : "");
+	       !o->lan		       ? ""
+	       : strcmp(o->lan, "tcx") ? ", lan native"
+				       : ", lan",
+	       o->strict ? ", strict" : "");
 	text = json_string_value(json_object_get(answer, "note"));
 	if (text)
 		printf("%s: %s\n", device, text);

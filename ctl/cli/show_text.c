@@ -191,7 +191,8 @@ static void print_injected(const struct wgx_text *t, const json_t *c)
 /* Of what was sealed and opened, the part of the router path */
 static void print_lan_path(const struct wgx_text *t, const json_t *c)
 {
-	uint64_t in = number_of(c, "lan_in_frames"), out = number_of(c, "lan_out_packets");
+	uint64_t in = number_of(c, "lan_tcx_frames") + number_of(c, "lan_xdp_frames"),
+		 out = number_of(c, "lan_out_packets");
 
 	if (!in && !out)
 		return;
@@ -269,7 +270,8 @@ static void print_lan(const struct wgx_text *t, const json_t *lan)
 	if (!json_is_object(lan))
 		return;
 	label(t, "lan");
-	fprintf(t->out, "%" PRIu64 " packets, ", number_of(lan, "packets"));
+	fprintf(t->out, "%s, %" PRIu64 " packets, ", string_of(lan, "way"),
+		number_of(lan, "packets"));
 	wgx_text_bytes(t, number_of(lan, "bytes"));
 	fputs(" past the stack\n", t->out);
 	print_counts(t, "lan, to the stack", json_object_get(lan, "passed"));

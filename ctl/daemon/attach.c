@@ -186,7 +186,7 @@ void wgx_collector_lost(struct wgx_daemon *d)
 
 /* ---- one device ---- */
 
-static void free_xsks(struct wgx_attached *a)
+void wgx_attached_free_xsks(struct wgx_attached *a)
 {
 	for (unsigned int i = 0; i < a->n_xsks; i++)
 		wgx_xsk_destroy(a->xsks[i]);
@@ -209,9 +209,17 @@ static int create_xsk(const char *name, unsigned int queue, bool multi, struct w
 	return err;
 }
 
-/* A socket on each of the device's queues: what comes in on one without would pass to the UDP socket. */
-static int open_xsks(struct wgx_daemon *d, struct wgx_attached *a, unsigned int queues)
+static int set_xsk(struct wgx_attached *a, unsigned int queue, int fd)
 {
+	return a->lan_xdp ? wgx_lan_native_set_xsk(a->lan_xdp, queue, fd)
+			  : wgx_ingress_set_xsk(a->attachment, queue, fd);
+}
+
+/* A socket on each of the device's queues: what comes in on one without would pass to the UDP socket, or the stack. */
+int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
+			   const struct wgx_link_info *info)
+{
+	unsigned int queues = info->n_rx_queues ? info->n_rx_queues : 1;
 	bool multi = wgx_features_superframes(d->features);
 	int err = 0;
 
@@ -227,7 +235,7 @@ static int open_xsks(struct wgx_daemon *d, struct wgx_attached *a, unsigned int 
 		if (err)
 			break;
 		a->n_xsks++;
-		err = wgx_ingress_set_xsk(a->attachment, q, a->xsks[q]->fd);
+		err = set_xsk(a, q, a->xsks[q]->fd);
 	}
 	return err;
 }
@@ -239,11 +247,11 @@ static int attach_xdp(struct wgx_daemon *d, struct wgx_attached *a,
 
 	if (err)
 		return err;
-	err = open_xsks(d, a, info->n_rx_queues ? info->n_rx_queues : 1);
+	err = wgx_attached_open_xsks(d, a, info);
 	if (err) {
 		wgx_ingress_detach(a->attachment);
 		a->attachment = NULL;
-		free_xsks(a);
+		wgx_attached_free_xsks(a);
 	}
 	return err;
 }
@@ -383,8 +391,9 @@ static struct wgx_attached *new_attached(struct wgx_daemon *d, const struct wgx_
 	return a;
 }
 
-static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode, bool lan,
-		       const struct wgx_guard *guard, char *error, size_t size)
+static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode,
+		       enum wgx_lan_way lan, const struct wgx_guard *guard, char *error,
+		       size_t size)
 {
 	if (guard->on)
 		return 0;
@@ -413,18 +422,9 @@ static void explain_strict(int err, const char *device, char *text, size_t size)
 		snprintf(text, size, "%s: strict mode: %s", device, strerror(-err));
 }
 
-static int turn_lan_on(struct wgx_daemon *d, struct wgx_attached *a, char *text, size_t size)
-{
-	int err = wgx_lan_on(d, a);
-
-	if (err)
-		snprintf(text, size, "%s: router path: %s", a->name, strerror(-err));
-	return err;
-}
-
 /* Strict mode first: from then on nothing leaks. Where this fails, see undo(). */
 static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
-			 const struct wgx_link_info *info, const char *mode, bool lan,
+			 const struct wgx_link_info *info, const char *mode, enum wgx_lan_way lan,
 			 const struct wgx_guard *guard, char *text, size_t size)
 {
 	size_t first, end;
@@ -443,7 +443,7 @@ static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
 	if (!err)
 		err = try_modes(d, a, info, first, end, text, size);
 	if (!err && lan)
-		err = turn_lan_on(d, a, text, size);
+		err = wgx_lan_on(d, a, info, text, size);
 	if (err)
 		return err;
 	snprintf(text, size, "%s: no memory", info->name);
@@ -465,7 +465,7 @@ static bool release(struct wgx_daemon *d, struct wgx_attached *a)
 	}
 	for (unsigned int i = 0; i < a->n_xsks; i++)
 		wgx_drops_retire_ring(d, a->xsks[i], false);
-	free_xsks(a);
+	wgx_attached_free_xsks(a);
 	drop_unneeded_collector(d);
 	return true;
 }
@@ -481,14 +481,14 @@ static void undo(struct wgx_daemon *d, struct wgx_attached *a, bool inherited,
 	if (!release(d, a))
 		return;
 	a->mode = WGX_INGRESS_NONE;
-	a->lan = false;
+	a->lan = WGX_LAN_OFF;
 	cds_list_add_tail(&a->all, &d->attached);
 	(void)wgx_strict_set(d, a, before);
 }
 
 /* @a: what a dead daemon left on the device, or NULL */
 static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
-			 const struct wgx_link_info *info, const char *mode, bool lan,
+			 const struct wgx_link_info *info, const char *mode, enum wgx_lan_way lan,
 			 const struct wgx_guard *guard, char *text, size_t size)
 {
 	struct wgx_guard before = {0};
@@ -507,7 +507,7 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 	return err;
 }
 
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, bool lan,
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
 	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
 {
 	struct wgx_link_info info;
@@ -528,7 +528,10 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, bool 
 	note_master(&info, text, size);
 	*ret_mode = wgx_attached_mode(a);
 	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s%s", info.name, *ret_mode,
-		a->lan ? ", lan" : "", a->guard.on ? ", strict" : "");
+		a->lan == WGX_LAN_NATIVE ? ", lan native"
+		: a->lan		 ? ", lan"
+					 : "",
+		a->guard.on ? ", strict" : "");
 	wgx_tell_device(d, WGX_NEWS_ATTACHED, info.name, *ret_mode);
 	return 0;
 }
@@ -565,7 +568,7 @@ void wgx_attached_back(struct wgx_daemon *d, const char *name)
 	wgx_log(WGX_LOG_WARN, "it is back: %s", error);
 	/* slower than wanted, but nothing leaks */
 	if (a->guard.on &&
-	    wgx_attach(d, name, "none", false, &a->guard, &mode, error, sizeof(error)))
+	    wgx_attach(d, name, "none", WGX_LAN_OFF, &a->guard, &mode, error, sizeof(error)))
 		wgx_log(WGX_LOG_ERR, "%s", error);
 }
 

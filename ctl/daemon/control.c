@@ -118,7 +118,8 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 {
 	const char *device = json_string_value(json_object_get(request, "device"));
 	const char *mode = json_string_value(json_object_get(request, "mode"));
-	bool lan = json_is_true(json_object_get(request, "lan")), strict;
+	enum wgx_lan_way lan;
+	bool strict;
 	struct wgx_guard guard;
 	const char *used;
 	char text[512];
@@ -127,6 +128,8 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 
 	if (!device)
 		return refuse(-EINVAL, "attach: no device named");
+	if (wgx_lan_parse(json_string_value(json_object_get(request, "lan")), &lan))
+		return refuse(-EINVAL, "attach: unknown router path");
 	err = wgx_guard_parse(request, &guard, text, sizeof(text));
 	if (!err)
 		err = check_exemptions(c->daemon, &guard, text, sizeof(text));

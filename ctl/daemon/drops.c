@@ -218,7 +218,7 @@ void wgx_drops_of_nobody(struct wgx_daemon *d, uint64_t ret[WGX_DROP_COUNT])
 	memset(ret, 0, WGX_DROP_COUNT * sizeof(*ret));
 	add_counters(d->drops, ret);
 	add_counters(d->protocol.handshakes.drops, ret);
-	ret[WGX_DROP_OPEN_STRAY] += load(&d->open_env.stray);
+	ret[WGX_DROP_OPEN_STRAY] += load(&d->open_env.stray) + load(&d->seal_env.stray);
 	/* one packet a frame */
 	cds_list_for_each_entry(a, &d->attached, all)
 		for (unsigned int i = 0; i < a->n_xsks; i++)

@@ -136,12 +136,30 @@ void wgx_lan_link(struct wgx_daemon *d, const struct wgx_link_event *e)
 
 /* ---- devices ---- */
 
+static const char *const ways[] = {[WGX_LAN_TCX] = "tcx", [WGX_LAN_NATIVE] = "native"};
+
+int wgx_lan_parse(const char *text, enum wgx_lan_way *ret)
+{
+	*ret = WGX_LAN_OFF;
+	if (!text)
+		return 0;
+	for (int i = WGX_LAN_TCX; i <= WGX_LAN_NATIVE; i++)
+		if (!strcmp(ways[i], text))
+			*ret = (enum wgx_lan_way)i;
+	return *ret == WGX_LAN_OFF ? -EINVAL : 0;
+}
+
+static bool is_on(const struct wgx_attached *a)
+{
+	return a->lan_link >= 0 || a->lan_xdp;
+}
+
 static bool is_wanted(struct wgx_daemon *d)
 {
 	struct wgx_attached *a;
 
 	cds_list_for_each_entry(a, &d->attached, all)
-		if (a->lan_link >= 0)
+		if (is_on(a))
 			return true;
 	return false;
 }
@@ -197,18 +215,35 @@ int wgx_lan_check(struct wgx_daemon *d, const struct wgx_link_info *info, char *
 	return -EOPNOTSUPP;
 }
 
-static int add_device(struct wgx_daemon *d, struct wgx_attached *a)
+/* The other end of what is no hardware may leave checksums to hardware that is not there. */
+static int attach_native(struct wgx_daemon *d, struct wgx_attached *a,
+			 const struct wgx_link_info *info, char *text, size_t size)
+{
+	int err = wgx_lan_native_attach(d->lan.prog, a->ifindex, info->kind[0], text, size,
+					&a->lan_xdp);
+
+	return err ?: wgx_attached_open_xsks(d, a, info);
+}
+
+static int attach_tcx(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	a->lan_link = wgx_lan_attach_device(d->lan.prog, a->ifindex);
+	return a->lan_link < 0 ? a->lan_link : 0;
+}
+
+static int add_device(struct wgx_daemon *d, struct wgx_attached *a,
+		      const struct wgx_link_info *info, char *text, size_t size)
 {
 	const struct wgx_lan_maps *maps = wgx_lan_maps(d->lan.prog);
 	const uint32_t ifindex = (uint32_t)a->ifindex;
 	const uint8_t one = 1;
 	int err = make_counts(maps, ifindex);
 
+	if (!err)
+		err = a->lan == WGX_LAN_NATIVE ? attach_native(d, a, info, text, size)
+					       : attach_tcx(d, a);
 	if (err)
 		return err;
-	a->lan_link = wgx_lan_attach_device(d->lan.prog, a->ifindex);
-	if (a->lan_link < 0)
-		return a->lan_link;
 	return bpf_map_update_elem(maps->devices, &ifindex, &one, BPF_ANY) ? -errno : 0;
 }
 
@@ -221,26 +256,34 @@ static void remove_device(struct wgx_daemon *d, struct wgx_attached *a)
 	if (a->lan_link >= 0)
 		close(a->lan_link);
 	a->lan_link = -1;
+	wgx_lan_native_detach(a->lan_xdp);
+	a->lan_xdp = NULL;
 	(void)bpf_map_delete_elem(maps->counts, &ifindex);
 }
 
-int wgx_lan_on(struct wgx_daemon *d, struct wgx_attached *a)
+int wgx_lan_on(struct wgx_daemon *d, struct wgx_attached *a, const struct wgx_link_info *info,
+	       char *text, size_t size)
 {
+	char why[256] = "";
 	int err = load(d);
 
 	if (!err) {
-		err = add_device(d, a);
-		if (err)
+		err = add_device(d, a, info, why, sizeof(why));
+		if (err) {
 			remove_device(d, a);
+			wgx_attached_free_xsks(a);
+		}
 	}
-	if (err)
-		unload_unwanted(d);
+	if (!err)
+		return 0;
+	unload_unwanted(d);
+	snprintf(text, size, "%s: router path: %s", a->name, why[0] ? why : strerror(-err));
 	return err;
 }
 
 void wgx_lan_off(struct wgx_daemon *d, struct wgx_attached *a)
 {
-	if (a->lan_link < 0)
+	if (!is_on(a))
 		return;
 	remove_device(d, a);
 	unload_unwanted(d);
@@ -263,13 +306,14 @@ json_t *wgx_lan_json(struct wgx_daemon *d, const struct wgx_attached *a)
 	struct wgx_lan_counts n;
 	json_t *o, *passed;
 
-	if (a->lan_link < 0)
+	if (!is_on(a))
 		return json_null();
 	sum_counts(d, (uint32_t)a->ifindex, &n);
 	o = json_object();
 	passed = json_object();
 	for (int i = 0; i < WGX_LAN_PASS_COUNT; i++)
 		json_object_set_new(passed, labels[i], integer(n.passed[i]));
+	json_object_set_new(o, "way", json_string(ways[a->lan]));
 	json_object_set_new(o, "packets", integer(n.packets));
 	json_object_set_new(o, "bytes", integer(n.bytes));
 	json_object_set_new(o, "passed", passed);

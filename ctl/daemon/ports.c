@@ -51,7 +51,9 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 		add_xsk(open, WGX_PORT_COLLECTOR, d->collector.xsk, NULL, 0);
 	cds_list_for_each_entry(a, &d->attached, all)
 		for (unsigned int i = 0; i < a->n_xsks; i++)
-			add_xsk(open, WGX_PORT_DEVICE, a->xsks[i], NULL, a->ifindex);
+			add_xsk(a->lan_xdp ? seal : open,
+				a->lan_xdp ? WGX_PORT_LAN : WGX_PORT_DEVICE, a->xsks[i], NULL,
+				a->ifindex);
 	cds_list_for_each_entry(s, &d->ifaces, all) {
 		const struct wgx_bind *b = wgx_read(s->path.bind);
 
@@ -70,7 +72,7 @@ int wgx_ports_update(struct wgx_daemon *d)
 	struct wgx_portset seal = {0}, open = {0};
 	int err = -ENOMEM;
 
-	seal.ports = calloc(ifaces + 1, sizeof(*seal.ports));
+	seal.ports = calloc(ifaces + xsks + 1, sizeof(*seal.ports));
 	open.ports = calloc(1 + xsks + 2 * ifaces, sizeof(*open.ports));
 	seal.ifaces = calloc(ifaces + 1, sizeof(struct wgx_iface *));
 	open.ifaces = calloc(ifaces + 1, sizeof(struct wgx_iface *));

@@ -67,12 +67,12 @@ static json_t *counters_json(const struct wgx_served *s)
 			    integer(percpu_sum(maps->counters, WGX_CTR_EGRESS_FRAMES)));
 	json_object_set_new(o, "egress_bytes",
 			    integer(percpu_sum(maps->counters, WGX_CTR_EGRESS_BYTES)));
-	json_object_set_new(o, "lan_in_frames",
-			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_IN_FRAMES)));
-	json_object_set_new(o, "lan_in_bytes",
-			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_IN_BYTES)));
-	json_object_set_new(o, "lan_in_passed",
-			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_IN_PASSED)));
+	json_object_set_new(o, "lan_tcx_frames",
+			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_FRAMES)));
+	json_object_set_new(o, "lan_tcx_bytes",
+			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_BYTES)));
+	json_object_set_new(o, "lan_tcx_passed",
+			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_PASSED)));
 	wgx_lan_counters_json(s, o);
 	return o;
 }

@@ -70,6 +70,13 @@ static inline struct wgx_served *wgx_served_of(const struct wgx_device *dev)
 	return dev->env;
 }
 
+/** enum wgx_lan_way - how packets of a LAN device go past the stack */
+enum wgx_lan_way {
+	WGX_LAN_OFF,
+	WGX_LAN_TCX, /* superframes whole, to the interfaces' far ends */
+	WGX_LAN_NATIVE, /* XDP in the driver, one packet a frame, to the device's own sockets */
+};
+
 /** struct wgx_attached - one accelerated device, or one that was and is awaited */
 struct wgx_attached {
 	struct cds_list_head all; /* wgx_daemon.attached, or .awaited */
@@ -78,11 +85,12 @@ struct wgx_attached {
 	const char *wanted; /* the mode asked for: "auto" or a name of the ladder */
 	enum wgx_ingress_mode mode;
 	struct wgx_ingress_attachment *attachment;
-	unsigned int n_xsks; /* XDP modes: one a queue */
+	unsigned int n_xsks; /* XDP modes, and the router path by XDP: one a queue */
 	struct wgx_xsk **xsks;
 	struct wgx_guard guard;
-	bool lan; /* the router path is wanted */
-	int lan_link; /* on its ingress; -1: none */
+	enum wgx_lan_way lan; /* what is wanted */
+	int lan_link; /* by tcx: on its ingress; -1: none */
+	struct wgx_lan_native *lan_xdp; /* by XDP; NULL: none */
 };
 
 /** struct wgx_strict_state - strict mode, while it is on for a device; @slots, @inherited: of the program's tries */
@@ -170,11 +178,11 @@ int wgx_ports_update(struct wgx_daemon *d);
 
 /**
  * wgx_attach() - @mode: "auto" or a name of the ladder
- * @lan: by the router path as well
+ * @lan: the router path
  * @guard: strict mode, on or off
  * @text: for the user, of @size bytes: on failure what is wrong; else empty, or what to think of
  */
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, bool lan,
+int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
 	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size);
 /** wgx_detach() - a device that is attached or awaited; @error: for the user, on failure */
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
@@ -189,6 +197,10 @@ void wgx_awaited_free(struct wgx_daemon *d);
 /** wgx_collector_lost() - somebody deleted its device: another takes its place */
 void wgx_collector_lost(struct wgx_daemon *d);
 const char *wgx_attached_mode(const struct wgx_attached *a);
+/** wgx_attached_open_xsks() - AF_XDP sockets on all queues; where it fails, some may be there: see wgx_attached_free_xsks() */
+int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
+			   const struct wgx_link_info *info);
+void wgx_attached_free_xsks(struct wgx_attached *a);
 /** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
 int wgx_ingress_ready(struct wgx_daemon *d);
 
@@ -230,9 +242,15 @@ json_t *wgx_strict_json(struct wgx_daemon *d, const struct wgx_guard *g);
 
 /** wgx_lan_check() - can it be done on this device? @text: for the user, of @size bytes, where it cannot */
 int wgx_lan_check(struct wgx_daemon *d, const struct wgx_link_info *info, char *text, size_t size);
-/** wgx_lan_on() - packets between @a and the interfaces go past the stack; 0 or a negative errno */
-int wgx_lan_on(struct wgx_daemon *d, struct wgx_attached *a);
-/** wgx_lan_off() - the stack has them again; the device may be gone */
+/** wgx_lan_parse() - "tcx", "native"; NULL: off. -EINVAL: none of them */
+int wgx_lan_parse(const char *text, enum wgx_lan_way *ret);
+/**
+ * wgx_lan_on() - packets between @a and the interfaces go past the stack, as a->lan has it
+ * @text: for the user, of @size bytes, where it fails. Return: 0 or a negative errno.
+ */
+int wgx_lan_on(struct wgx_daemon *d, struct wgx_attached *a, const struct wgx_link_info *info,
+	       char *text, size_t size);
+/** wgx_lan_off() - the stack has them again; the device may be gone. Its AF_XDP sockets stay: free_xsks() */
 void wgx_lan_off(struct wgx_daemon *d, struct wgx_attached *a);
 /** wgx_lan_join() - an interface is there; where it cannot, its packets go through the stack, and the log tells */
 void wgx_lan_join(struct wgx_served *s);

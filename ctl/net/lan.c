@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include "net/programs.h"
 #include "net/tc_hook.h"
 #include "wgx_lan.skel.h"
+#include "wgx_lan_xdp.skel.h"
 
 struct wgx_lan_prog {
 	struct wgx_lan *skel;
@@ -26,14 +29,30 @@ const char *wgx_lan_missing(const struct wgx_features *f)
 	return f->generic_frags ? NULL : "generic_frags";
 }
 
-static int load(struct wgx_lan_prog *p)
+struct wgx_lan_native {
+	struct wgx_lan_xdp *skel;
+	int link;
+};
+
+/* Return: 0 or a negative errno */
+static int own_netns(uint32_t *ret)
 {
 	struct stat st;
-	int err;
 
 	if (stat("/proc/thread-self/ns/net", &st))
 		return -errno;
-	p->skel->rodata->lan_netns = (uint32_t)st.st_ino;
+	*ret = (uint32_t)st.st_ino;
+	return 0;
+}
+
+static int load(struct wgx_lan_prog *p)
+{
+	uint32_t netns;
+	int err = own_netns(&netns);
+
+	if (err)
+		return err;
+	p->skel->rodata->lan_netns = netns;
 	wgx_bpf_log_begin("wgx_lan");
 	err = wgx_lan__load(p->skel);
 	wgx_bpf_log_begin(NULL);
@@ -86,4 +105,66 @@ int wgx_lan_attach_tunnel(const struct wgx_lan_prog *p, int ifindex)
 {
 	return wgx_tcx_attach(bpf_program__fd(p->skel->progs.wgx_lan_out), ifindex, BPF_TC_INGRESS,
 			      false);
+}
+
+/* ---- by XDP ---- */
+
+static int load_xdp(const struct wgx_lan_prog *p, bool unsure, struct wgx_lan_native *x)
+{
+	uint32_t netns;
+	int err = own_netns(&netns);
+
+	if (err)
+		return err;
+	x->skel = wgx_lan_xdp__open();
+	if (!x->skel)
+		return -errno;
+	x->skel->rodata->lan_netns = netns;
+	x->skel->rodata->lan_unsure = unsure;
+	err = bpf_map__reuse_fd(x->skel->maps.lan_tunnels, p->maps.tunnels);
+	if (!err)
+		err = bpf_map__reuse_fd(x->skel->maps.lan_counts, p->maps.counts);
+	if (err)
+		return err;
+	wgx_bpf_log_begin("wgx_lan_xdp");
+	err = wgx_lan_xdp__load(x->skel);
+	wgx_bpf_log_begin(NULL);
+	return err;
+}
+
+int wgx_lan_native_attach(const struct wgx_lan_prog *p, int ifindex, bool unsure, char *msg,
+			  size_t size, struct wgx_lan_native **ret)
+{
+	struct wgx_lan_native *x = calloc(1, sizeof(*x));
+	int err;
+
+	if (!x)
+		return -ENOMEM;
+	x->link = -1;
+	err = load_xdp(p, unsure, x);
+	if (!err) {
+		x->link = wgx_xdp_attach(bpf_program__fd(x->skel->progs.wgx_lan_xdp), ifindex, true,
+					 msg, size);
+		err = x->link < 0 ? x->link : 0;
+	}
+	if (err)
+		wgx_lan_native_detach(x);
+	else
+		*ret = x;
+	return err;
+}
+
+int wgx_lan_native_set_xsk(struct wgx_lan_native *x, uint32_t queue, int xsk_fd)
+{
+	return bpf_map_update_elem(bpf_map__fd(x->skel->maps.xsks), &queue, &xsk_fd, BPF_ANY);
+}
+
+void wgx_lan_native_detach(struct wgx_lan_native *x)
+{
+	if (!x)
+		return;
+	if (x->link >= 0)
+		close(x->link);
+	wgx_lan_xdp__destroy(x->skel);
+	free(x);
 }

@@ -9,6 +9,8 @@
 #ifndef WGX_NET_LAN_H
 #define WGX_NET_LAN_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <wgx/bpf_abi.h>
 #include "net/features.h"
@@ -32,5 +34,20 @@ void wgx_lan_free(struct wgx_lan_prog *p);
 int wgx_lan_attach_device(const struct wgx_lan_prog *p, int ifindex);
 /** wgx_lan_attach_tunnel() - likewise, of an interface */
 int wgx_lan_attach_tunnel(const struct wgx_lan_prog *p, int ifindex);
+
+struct wgx_lan_native;
+
+/**
+ * wgx_lan_native_attach() - to a LAN device's driver, in place of wgx_lan_attach_device()
+ * @unsure: packets may have come without a device, their checksums unfinished, as from a veth's other end
+ * @msg: what stands in the way, for the user, of @size bytes, where there is more to say than the errno; else empty
+ *
+ * Passes all packets until it has got sockets. Return: as wgx_ingress_attach().
+ */
+int wgx_lan_native_attach(const struct wgx_lan_prog *p, int ifindex, bool unsure, char *msg,
+			  size_t size, struct wgx_lan_native **ret);
+int wgx_lan_native_set_xsk(struct wgx_lan_native *x, uint32_t queue, int xsk_fd);
+/** wgx_lan_native_detach() - NULL is legal */
+void wgx_lan_native_detach(struct wgx_lan_native *x);
 
 #endif

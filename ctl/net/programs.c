@@ -402,18 +402,24 @@ static int explain(int err, int ifindex, char *msg, size_t size)
 	}
 }
 
+int wgx_xdp_attach(int prog_fd, int ifindex, bool native, char *msg, size_t msg_size)
+{
+	int link = attach_xdp(prog_fd, ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+
+	return link < 0 ? explain(link, ifindex, msg, msg_size) : link;
+}
+
 static int attach_ingress_xdp(const struct wgx_ingress_prog *p, int ifindex, char *msg, size_t size,
 			      struct wgx_ingress_attachment *a)
 {
 	bool frags = wants_frags(&p->features, a->mode);
-	uint32_t flags =
-		a->mode == WGX_INGRESS_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
 	int err = load_xdp(p, a, frags);
 
 	if (err)
 		return err;
-	a->link = attach_xdp(bpf_program__fd(xdp_program(a->skel, frags)), ifindex, flags);
-	return a->link < 0 ? explain(a->link, ifindex, msg, size) : 0;
+	a->link = wgx_xdp_attach(bpf_program__fd(xdp_program(a->skel, frags)), ifindex,
+				 a->mode == WGX_INGRESS_XDP_NATIVE, msg, size);
+	return a->link < 0 ? a->link : 0;
 }
 
 int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress_mode mode,

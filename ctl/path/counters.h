@@ -15,6 +15,8 @@
 	X(keepalives_sent)                                                    \
 	X(staged_packets)                                                     \
 	X(icmp_sent)                                                          \
+	X(lan_xdp_frames) /* from LAN devices, by XDP */                      \
+	X(lan_xdp_bytes)                                                      \
 	X(credit_healed) /* descriptors that were credited and never arrived */
 
 #define WGX_OPEN_COUNTERS(X)                                                                  \

@@ -14,9 +14,12 @@
 #include "path/segment.h"
 #include "path/sendbuf.h"
 #include "path/staged.h"
+#include "path/unfinished.h"
 
 /* Frames of one port in a round: others wait for no more than 16 superframes, about a millisecond. */
 #define FRAMES_A_ROUND 16
+/* Of one packet each: a full send buffer */
+#define LAN_FRAMES_A_ROUND 64
 /* Peers with commands in a round: all have some when a link goes down, or when a private key changes. */
 #define PEERS_A_ROUND 64
 
@@ -199,6 +202,13 @@ static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_fra
 	seal_to_peer(w, i, peer, f);
 }
 
+static void strip_ethernet(struct wgx_frame *f)
+{
+	f->iov[0].iov_base = (uint8_t *)f->iov[0].iov_base + ETH_HLEN;
+	f->iov[0].iov_len -= ETH_HLEN;
+	f->len -= ETH_HLEN;
+}
+
 /* Take the stamp off. False: the frame did not come by wgx_egress. */
 static bool unstamp(struct wgx_iface *i, struct wgx_frame *f)
 {
@@ -207,12 +217,10 @@ static bool unstamp(struct wgx_iface *i, struct wgx_frame *f)
 	if (f->iov[0].iov_len < ETH_HLEN)
 		return false;
 	memcpy(&stamp, f->iov[0].iov_base, sizeof(stamp));
-	if (stamp.magic != WGX_STAMP_MAGIC || stamp.flags & WGX_STAMP_INGRESS)
+	if (stamp.magic != WGX_STAMP_MAGIC || stamp.flags & (WGX_STAMP_INGRESS | WGX_STAMP_LAN))
 		return false;
 	wgx_credit_consume(&i->credit, stamp.bucket, stamp.seq);
-	f->iov[0].iov_base = (uint8_t *)f->iov[0].iov_base + ETH_HLEN;
-	f->iov[0].iov_len -= ETH_HLEN;
-	f->len -= ETH_HLEN;
+	strip_ethernet(f);
 	f->gso_size = stamp.gso_size;
 	f->partial = stamp.flags & WGX_STAMP_PARTIAL;
 	f->csum_start = stamp.csum_start;
@@ -220,7 +228,70 @@ static bool unstamp(struct wgx_iface *i, struct wgx_frame *f)
 	return true;
 }
 
-static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port)
+static struct wgx_iface *iface_by_id(const struct wgx_portset *set, uint32_t id)
+{
+	for (unsigned int n = 0; n < set->n_ifaces; n++)
+		if (set->ifaces[n]->dev->id == id)
+			return set->ifaces[n];
+	return NULL;
+}
+
+/* Likewise, of a frame that wgx_lan_xdp has sent. NULL: its interface has gone since. */
+static struct wgx_iface *unstamp_lan(struct wgx_worker *w, struct wgx_frame *f)
+{
+	struct wgx_stamp stamp;
+
+	if (f->iov[0].iov_len < ETH_HLEN)
+		return NULL;
+	memcpy(&stamp, f->iov[0].iov_base, sizeof(stamp));
+	if (stamp.magic != WGX_STAMP_MAGIC || !(stamp.flags & WGX_STAMP_LAN))
+		return NULL;
+	strip_ethernet(f);
+	f->gso_size = 0;
+	f->partial = stamp.flags & WGX_STAMP_UNSURE &&
+		     wgx_unfinished(f, &f->csum_start, &f->csum_offset);
+	return iface_by_id(wgx_read(w->set), stamp.iface);
+}
+
+static void seal_lan_frame(struct wgx_worker *w, struct wgx_frame *f)
+{
+	struct wgx_seal_env *env = w->env;
+	struct wgx_iface *i = unstamp_lan(w, f);
+
+	if (!i) {
+		wgx_count(&env->stray, 1);
+		return;
+	}
+	wgx_count(&i->seal.lan_xdp_frames, 1);
+	wgx_count(&i->seal.lan_xdp_bytes, f->len);
+	seal_frame(w, i, f);
+}
+
+static unsigned int serve_lan(struct wgx_worker *w, const struct wgx_port *port)
+{
+	struct wgx_seal_env *env = w->env;
+	unsigned int frames = 0;
+	struct wgx_frame f;
+	int n;
+
+	while (frames < LAN_FRAMES_A_ROUND &&
+	       (n = wgx_xsk_next(port->xsk, f.iov, WGX_FRAME_SLICES_MAX, &f.len))) {
+		frames++;
+		if (n < 0) {
+			wgx_count(&env->stray, 1);
+			continue;
+		}
+		f.n = (unsigned int)n;
+		seal_lan_frame(w, &f);
+	}
+	if (frames) {
+		wgx_sendbuf_flush(&((struct sealer *)w->state)->out);
+		wgx_xsk_release(port->xsk);
+	}
+	return frames;
+}
+
+static unsigned int serve_wg(struct wgx_worker *w, const struct wgx_port *port)
 {
 	struct sealer *s = w->state;
 	struct wgx_iface *i = port->iface;
@@ -249,6 +320,11 @@ static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port
 	}
 	wgx_count(&i->seal.credit_healed, wgx_credit_heal(&i->credit, w->boot));
 	return frames;
+}
+
+static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port)
+{
+	return port->kind == WGX_PORT_LAN ? serve_lan(w, port) : serve_wg(w, port);
 }
 
 static struct wgx_iface *iface_of(struct wgx_peer *peer)

@@ -15,6 +15,7 @@ struct wgx_peer;
 struct wgx_seal_env {
 	struct wgx_peerqueue queue; /* peers with seal_commands */
 	struct wgx_peer_link *taken; /* from @queue, their turn is to come; the worker's own */
+	_Atomic uint64_t stray; /* frames of LAN devices for an interface that has gone */
 };
 
 extern const struct wgx_worker_ops wgx_seal_ops;

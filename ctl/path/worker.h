@@ -19,6 +19,7 @@ enum wgx_port_kind {
 	WGX_PORT_COLLECTOR, /* AF_XDP on the collector: stamped superframes from any device (open) */
 	WGX_PORT_DEVICE, /* AF_XDP on a device's own queue: one packet a frame (open) */
 	WGX_PORT_SOCKET, /* a UDP socket (open) */
+	WGX_PORT_LAN, /* AF_XDP on a LAN device's queue: stamped plaintext for any interface (seal) */
 };
 
 /** struct wgx_port - where packets come from */
@@ -26,7 +27,7 @@ struct wgx_port {
 	enum wgx_port_kind kind;
 	int fd; /* to poll */
 	struct wgx_xsk *xsk; /* NULL for WGX_PORT_SOCKET */
-	struct wgx_iface *iface; /* NULL for WGX_PORT_COLLECTOR and WGX_PORT_DEVICE */
+	struct wgx_iface *iface; /* NULL for WGX_PORT_COLLECTOR, WGX_PORT_DEVICE and WGX_PORT_LAN */
 	uint32_t device; /* WGX_PORT_DEVICE: ifindex */
 };
 

@@ -17,6 +17,8 @@
 #define WGX_STAMP_PARTIAL 0x01 /* csum_start and csum_offset are valid: checksum to be completed */
 #define WGX_STAMP_NO_PEER 0x02 /* egress found no peer: answer with ICMP unreachable */
 #define WGX_STAMP_INGRESS 0x04 /* written by wgx_ingress: gso_size and device only */
+#define WGX_STAMP_LAN 0x08 /* written by wgx_lan_xdp: iface only */
+#define WGX_STAMP_UNSURE 0x10 /* with that: the sender may have left the checksum unfinished */
 
 struct wgx_stamp {
 	__u16 magic;
@@ -30,6 +32,7 @@ struct wgx_stamp {
 			__u16 seq; /* the low 16 bits of the bucket's produced count, this frame included */
 		};
 		__u32 device; /* ingress: ifindex of the device that it came by */
+		__u32 iface; /* LAN: id within the daemon of the interface that it is routed to */
 	};
 };
 _Static_assert(sizeof(struct wgx_stamp) == 12, "fits two MAC addresses");
@@ -160,9 +163,9 @@ enum wgx_bpf_counter {
 	WGX_CTR_INGRESS_STEERED, /* frames sent to a worker */
 	WGX_CTR_INGRESS_BYTES,
 	WGX_CTR_INGRESS_PASSED, /* ours, but for the socket: handshakes, odd lengths */
-	WGX_CTR_LAN_IN_FRAMES, /* of EGRESS_FRAMES, those of wgx_egress_lan, past the stack */
-	WGX_CTR_LAN_IN_BYTES,
-	WGX_CTR_LAN_IN_PASSED, /* frames that are in no peer's allowed IPs: the stack got them */
+	WGX_CTR_LAN_FRAMES, /* of EGRESS_FRAMES, those of wgx_egress_lan, past the stack */
+	WGX_CTR_LAN_BYTES,
+	WGX_CTR_LAN_PASSED, /* frames that are in no peer's allowed IPs: the stack got them */
 	WGX_CTR_COUNT
 };
 
@@ -170,11 +173,17 @@ enum wgx_bpf_counter {
  * The router path (bpf/lan.h). The control thread makes and removes all entries.
  *
  * lan_egress: PROG_ARRAY, slot -> wgx_egress_lan of an interface
- * lan_tunnels: HASH, ifindex of an interface -> __u32 slot
+ * lan_tunnels: HASH, ifindex of an interface -> struct wgx_lan_tunnel
  * lan_devices: HASH, ifindex of a device attached with --lan -> __u8 1
  * lan_counts: PERCPU_HASH, ifindex of the device that a packet came in by, of either kind -> this
  */
 #define WGX_LAN_TUNNELS 128
+
+struct wgx_lan_tunnel {
+	__u32 slot;
+	__u32 iface; /* id within the daemon */
+};
+_Static_assert(sizeof(struct wgx_lan_tunnel) == 8, "no padding");
 
 /* X(NAME, "label"): why a packet of a LAN device, or out of a tunnel, is left to the stack */
 /* clang-format off */

@@ -95,7 +95,7 @@ tcp() { # tcp NAME [iperf3 arguments ...]
 
 # lan_share: of the packets that R sealed, those past its stack; and what it dropped
 lan_share() {
-	echo "    $IMPL: $(wgx_counter R wg0 lan_in_frames) of $(wgx_counter R wg0 egress_frames) frames past the stack;" \
+	echo "    $IMPL: $(wgx_json R '.interfaces[0].counters | "\(.lan_tcx_frames) frames by tcx, \(.lan_xdp_frames) by XDP, \(.egress_frames - .lan_tcx_frames) by the stack"');" \
 		"R drops $(wgx_drops R wg0 | tr '\n' ' ')"
 }
 

@@ -57,7 +57,7 @@ setup() {
 
 # lan A eth1 packets|passed.ttl: of a device
 lan() { wgx_json "$1" "[.attached[] | select(.device == \"$2\") | .lan.$3][0]"; }
-lan_in() { wgx_counter "$1" wg0 lan_in_frames; }
+lan_in() { wgx_json "$1" '[.interfaces[] | select(.name == "wg0") | .counters | .lan_tcx_frames + .lan_xdp_frames][0] // 0'; }
 lan_out() { wgx_counter "$1" wg0 lan_out_packets; }
 # stack A: what it has forwarded by its stack, both families
 stack() { echo $(($(nstat_get "$1" IpForwDatagrams) + $(nstat_get "$1" Ip6OutForwDatagrams))); }
@@ -118,10 +118,10 @@ check 'neighbours are found anew' past 3 A ping_ok Q 10.1.0.2
 check 'over IPv6' past 3 A ping_ok Q fd01::2
 wgx A show >"$WORK/show"
 check 'show: of the interface' grep -q '^  lan: [0-9]* frames into the tunnel, [0-9]* packets out of it$' "$WORK/show"
-check 'show: of the device' grep -q '^  lan: [0-9]* packets, .* past the stack$' "$WORK/show"
+check 'show: of the device' grep -q '^  lan: tcx, [0-9]* packets, .* past the stack$' "$WORK/show"
 
 #--- many bytes: superframes of the LAN stay whole
-frame_size() { echo $(($(wgx_counter A wg0 lan_in_bytes) / $(lan_in A))); }
+frame_size() { echo $(($(wgx_counter A wg0 lan_tcx_bytes) / $(lan_in A))); }
 check '20 MB' past 20 A file_copy P Q 10.2.0.2 20
 check 'back' past 20 A file_copy Q P 10.1.0.2 20
 check '20 MB over IPv6' past 20 A file_copy P Q fd02::2 20

@@ -49,6 +49,8 @@ static void test_usage(void **state)
 						"native, none (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --mode none", "wgx attach: --mode none means nothing without "
 						"--strict or --lan (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --lan=generic", "wgx attach: router path 'generic' is none of "
+						  "tcx, native (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --lan --report",
 		 "wgx attach: --report means nothing without --strict (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --report",
@@ -138,8 +140,9 @@ static void test_usage(void **state)
 
 static void test_help(void **state)
 {
-	static const char attach[] = "Usage: wgx attach DEV [--mode auto|tcx|native|none] [--lan] "
-				     "[--strict [--exempt NET,...] [--report]]\n";
+	static const char attach[] =
+		"Usage: wgx attach DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] "
+		"[--strict [--exempt NET,...] [--report]]\n";
 
 	run("wgx --version");
 	assert_output("wgx " WGX_VERSION "\n");
@@ -394,11 +397,11 @@ static void test_attach(void **state)
 	run("wgx attach eth0 --lan");
 	assert_output("eth0: attached, mode tcx, lan\neth0: GRO is off\n");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
-					"\"none\",\"lan\":true}\n");
-	run("wgx attach eth0 --lan --mode tcx --strict");
-	assert_output("eth0: attached, mode tcx, lan, strict\neth0: GRO is off\n");
+					"\"none\",\"lan\":\"tcx\"}\n");
+	run("wgx attach eth0 --lan=native --mode tcx --strict");
+	assert_output("eth0: attached, mode tcx, lan native, strict\neth0: GRO is off\n");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
-					"\"tcx\",\"lan\":true,\"strict\":true}\n");
+					"\"tcx\",\"lan\":\"native\",\"strict\":true}\n");
 	run("wgx detach eth0");
 	assert_output("");
 	assert_string_equal(recorded(), "{\"cmd\":\"detach\",\"device\":\"eth0\"}\n");
