@@ -62,6 +62,7 @@ static int find_slot(struct wgx_daemon *d, uint32_t *ret)
 static int join(struct wgx_daemon *d, struct wgx_served *s, uint32_t slot)
 {
 	const struct wgx_lan_maps *maps = wgx_lan_maps(d->lan.prog);
+	const struct wgx_lan_tunnel tunnel = {.slot = slot, .iface = s->path.dev->id};
 	const uint32_t ifindex = (uint32_t)s->link.ifindex;
 	int fd = wgx_egress_lan_fd(s->egress), err = make_counts(maps, ifindex);
 
@@ -72,7 +73,7 @@ static int join(struct wgx_daemon *d, struct wgx_served *s, uint32_t slot)
 	s->lan_link = wgx_lan_attach_tunnel(d->lan.prog, s->link.ifindex);
 	if (s->lan_link < 0)
 		return s->lan_link;
-	return bpf_map_update_elem(maps->tunnels, &ifindex, &slot, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(maps->tunnels, &ifindex, &tunnel, BPF_ANY) ? -errno : 0;
 }
 
 static void leave(struct wgx_served *s)

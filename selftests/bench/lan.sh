@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# make bench-lan: what a gateway forwards from its LAN into a tunnel, by the router path (wgx attach DEV --lan) against
-# the stack and wg0, in the same topology, in turn, round by round.
+# make bench-lan: what a gateway forwards from its LAN into a tunnel, by the router path (wgx attach DEV --lan, by tcx and
+# by native XDP) against the stack and wg0, in the same topology, in turn, round by round.
 #
 #	S 10.1.0.2 -- lan0 R wg0 10.7.0.1 -- eth0 192.0.2.1 ==== eth0 192.0.2.2 -- wg0 10.7.0.2 D
 #
-#	selftests/bench/lan.sh [--write] [--impls "lan stack"] [--tests "udp64 udp64-opened tcp-in tcp-out"]
+#	selftests/bench/lan.sh [--write] [--impls "lan-native lan-tcx stack"] [--tests "udp64 udp64-opened tcp-in tcp-out"]
 #
 # ROUNDS (5) rounds, T (3) seconds a test; medians and ratios are printed, --write puts them into RESULTS.md as well.
 # R is what is measured, eth0 attached with tcx each time. UDP comes from selftests/tools/flood.c, 64 bytes of payload
@@ -19,7 +19,7 @@ COMMAND="ROUNDS=${ROUNDS:-5} T=${T:-3} selftests/bench/lan.sh $*"
 
 ROUNDS=${ROUNDS:-5}
 export T=${T:-3}
-IMPLS=(lan stack)
+IMPLS=(lan-native lan-tcx stack)
 TESTS_WANTED=(udp64 udp64-opened tcp-in tcp-out)
 LINK=router
 WRITE=no
@@ -56,7 +56,7 @@ bench_up() {
 	on D ip route add 10.1.0.0/24 dev wg0
 	wg_peer R wg0 D wg0 endpoint 192.0.2.2:51820 allowed-ips 10.7.0.2/32
 	wg_peer D wg0 R wg0 allowed-ips 10.7.0.1/32,10.1.0.0/24
-	[ "$IMPL" = stack ] || wgx R attach lan0 --lan >"$WORK/attach.log" 2>&1 || die "attach: $(<"$WORK/attach.log")"
+	[ "$IMPL" = stack ] || wgx R attach lan0 --lan="${IMPL#lan-}" >"$WORK/attach.log" 2>&1 || die "attach: $(<"$WORK/attach.log")"
 	on R ethtool -K lan0 gro on # NAPI, which the flood needs
 	ping_ok S 10.7.0.2 >"$WORK/ping.log" || die "$IMPL: no ping: $(<"$WORK/ping.log")"
 	iperf_server D

@@ -58,17 +58,19 @@ def title(test):
 
 def table(data, link, impls, equations):
     name = TITLES.get(link, link)
-    compared = (impls[0], impls[-1]) if len(impls) == 2 or impls[-1] == "wireguard-go" else ()
+    # each against the last, or the first alone where they are many
+    compared = []
+    if len(impls) == 2 or impls[-1] in ("wireguard-go", "stack"):
+        compared = [(i, impls[-1]) for i in (impls[:-1] if impls[-1] == "stack" else impls[:1])]
     has_cpu = any(lk == link and metric == "cpu" for lk, _, metric in data)
-    head = impls + ["ratio" if len(impls) == 2 else " : ".join(compared)][:len(compared)] + ["cores in use"][:has_cpu]
+    head = impls + ["ratio" if len(impls) == 2 else " : ".join(c) for c in compared] + ["cores in use"][:has_cpu]
     out = [f"### {name[0].upper()}{name[1:]}", "", "| | " + " | ".join(head) + " |", "| --- " * (1 + len(head)) + "|"]
     for (lk, test, metric), by_impl in data.items():
         if lk != link or metric in SIDE:
             continue
         less = " (less is better)" if metric.split("-")[-1] in LESS else ""
         row = [f"{title(test)}, {metric.replace('-', ', ')}{less}"] + [cell(by_impl.get(i, [])) for i in impls]
-        if compared:
-            row.append(ratio(*(by_impl.get(i, []) for i in compared)))
+        row += [ratio(*(by_impl.get(i, []) for i in c)) for c in compared]
         if has_cpu:
             cpu = data.get((link, test, "cpu"), {})
             row.append(" / ".join(f"{statistics.median(cpu[i]):.2f}" if i in cpu else "—" for i in impls))

@@ -16,8 +16,8 @@ static struct wgx_egress *wg;
 static struct packet pkt;
 static int home = -1;
 static unsigned int lan0, wg0;
+static const struct wgx_lan_tunnel tunnel = {.slot = 5, .iface = 77};
 
-#define SLOT 5
 #define MTU 1420
 #define GO (-1) /* else: an enum wgx_lan_pass */
 
@@ -103,11 +103,11 @@ static void configure(__u32 credit)
 static void fill_maps(void)
 {
 	int fd = bpf_program__fd(wg->progs.wgx_egress_lan);
-	__u32 slot = SLOT;
+	__u32 slot = tunnel.slot;
 	__u8 one = 1;
 
 	map_put(lan->maps.lan_egress, &slot, &fd);
-	map_put(lan->maps.lan_tunnels, &wg0, &slot);
+	map_put(lan->maps.lan_tunnels, &wg0, &tunnel);
 	map_put(lan->maps.lan_devices, &lan0, &one);
 	watch(lan0);
 	watch(wg0);
@@ -454,7 +454,7 @@ static void test_no_credit(void **state)
 /* An interface that has just gone, or has not come yet */
 static void test_no_interface(void **state)
 {
-	__u32 slot = SLOT;
+	__u32 slot = tunnel.slot;
 	int fd;
 
 	need_bpf();
@@ -467,7 +467,7 @@ static void test_no_interface(void **state)
 	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(lan->maps.lan_tunnels), &wg0), 0);
 	expect_in(&(struct packet_spec){.dst = "10.7.0.2"}, WGX_LAN_PASS_ROUTE);
 	map_put(lan->maps.lan_egress, &slot, &fd);
-	map_put(lan->maps.lan_tunnels, &wg0, &slot);
+	map_put(lan->maps.lan_tunnels, &wg0, &tunnel);
 	expect_steered(&(struct packet_spec){.dst = "10.7.0.2"}, 1);
 }
 
