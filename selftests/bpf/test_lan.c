@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The router path, wgx_lan_in with wgx_egress_lan behind it and wgx_lan_out: what goes past the stack, and that all
- * else is left to it untouched.
+ * The router path, wgx_lan_in with wgx_egress_lan behind it, wgx_lan_xdp and wgx_lan_out: what goes past the stack, and
+ * that all else is left to it untouched.
  *
  *	lan0 192.0.2.1/24, 2001:db8::1/64, 02:00:00:00:00:01 --- its other end, in another namespace
  *	wg0, MTU 1420: 10.7.0.0/16, fd07::/64 ------------------ likewise
  */
 #include <sys/stat.h>
-#include "netns.h"
+#include "xsk_rx.h"
 #include "wgx_egress.skel.h"
 #include "wgx_lan.skel.h"
+#include "wgx_lan_xdp.skel.h"
 
 static struct wgx_lan *lan;
+static struct wgx_lan_xdp *native;
 static struct wgx_egress *wg;
 static struct packet pkt;
 static int home = -1;
@@ -118,6 +120,19 @@ static void fill_maps(void)
 	allow("0.0.0.0", 1, 3);
 }
 
+static void load_native(void)
+{
+	native = wgx_lan_xdp__open();
+	assert_non_null(native);
+	native->rodata->lan_netns = inode();
+	native->rodata->lan_unsure = 1;
+	assert_int_equal(
+		bpf_map__reuse_fd(native->maps.lan_counts, bpf_map__fd(lan->maps.lan_counts)), 0);
+	assert_int_equal(
+		bpf_map__reuse_fd(native->maps.lan_tunnels, bpf_map__fd(lan->maps.lan_tunnels)), 0);
+	assert_int_equal(wgx_lan_xdp__load(native), 0);
+}
+
 static int setup(void **state)
 {
 	libbpf_set_print(quiet);
@@ -131,12 +146,14 @@ static int setup(void **state)
 	lan->rodata->lan_netns = inode();
 	assert_int_equal(wgx_lan__load(lan), 0);
 	assert_int_equal(wgx_egress__load(wg), 0);
+	load_native();
 	fill_maps();
 	return 0;
 }
 
 static int teardown(void **state)
 {
+	wgx_lan_xdp__destroy(native);
 	wgx_lan__destroy(lan);
 	wgx_egress__destroy(wg);
 	if (home >= 0)
@@ -534,6 +551,96 @@ static void test_out_elsewhere(void **state)
 	map_put(lan->maps.lan_devices, &lan0, &one);
 }
 
+/* ---- by XDP ---- */
+
+static void run_native(void)
+{
+	struct xdp_md ctx = {.data_end = (__u32)pkt.len, .ingress_ifindex = lan0};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = pkt.data, .data_size_in = (__u32)pkt.len,
+		    .data_out = r.data, .data_size_out = sizeof(r.data), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(native->progs.wgx_lan_xdp), &o), 0);
+	r.verdict = (int)o.retval;
+	r.len = o.data_size_out;
+}
+
+static void assert_stamped_native(void)
+{
+	struct wgx_stamp stamp;
+
+	memcpy(&stamp, r.data, sizeof(stamp));
+	assert_int_equal(r.verdict, XDP_REDIRECT);
+	assert_int_equal(stamp.magic, WGX_STAMP_MAGIC);
+	assert_int_equal(stamp.flags, WGX_STAMP_LAN | WGX_STAMP_UNSURE);
+	assert_int_equal(stamp.iface, tunnel.iface);
+	assert_forwarded(sizeof(stamp));
+}
+
+/* @pkt */
+static void expect_native_packet(int pass)
+{
+	struct wgx_lan_counts before = counts_of(lan0), after;
+
+	run_native();
+	after = counts_of(lan0);
+	assert_int_equal(after.packets - before.packets, pass == GO);
+	assert_int_equal(after.bytes - before.bytes, pass == GO ? pkt.len - ETH_HLEN : 0);
+	for (int n = 0; n < WGX_LAN_PASS_COUNT; n++)
+		assert_int_equal(after.passed[n] - before.passed[n], n == pass);
+	if (pass == GO) {
+		assert_stamped_native();
+		return;
+	}
+	assert_int_equal(r.verdict, XDP_PASS);
+	assert_int_equal(r.len, pkt.len);
+	assert_memory_equal(r.data, pkt.data, pkt.len);
+}
+
+static void expect_native(const struct packet_spec *spec, int pass)
+{
+	packet_build(&pkt, spec);
+	expect_native_packet(pass);
+}
+
+static void test_native(void **state)
+{
+	struct xsk_rx socket;
+	__u32 queue = 0;
+
+	need_bpf();
+	sh("ethtool -K lan0 gro on"); /* or a veth has no receive queue to tell XDP of */
+	/* a queue without a socket */
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2"}, WGX_LAN_PASS_NOT_OURS);
+	xsk_rx_open(&socket, "lan0");
+	map_put(native->maps.xsks, &queue, &socket.fd);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .payload = 100}, GO);
+	expect_native(&(struct packet_spec){.dst = "fd07::2", .payload = 100}, GO);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .padding = 18}, GO);
+	for (int ttl = 2; ttl < 256; ttl++)
+		expect_native(&(struct packet_spec){.dst = "10.7.0.2", .ttl = (uint8_t)ttl}, GO);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .ttl = 1}, WGX_LAN_PASS_TTL);
+	expect_native(&(struct packet_spec){.dst = "fd07::2", .ttl = 1}, WGX_LAN_PASS_TTL);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .options = 1}, WGX_LAN_PASS_UNUSUAL);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .frag_off = 0x2000},
+		      WGX_LAN_PASS_UNUSUAL);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .payload = MTU - 27},
+		      WGX_LAN_PASS_MTU);
+	expect_native(&(struct packet_spec){.dst = "192.0.2.1"}, WGX_LAN_PASS_ROUTE);
+	expect_native(&(struct packet_spec){.dst = "192.0.2.7"}, WGX_LAN_PASS_ROUTE);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .src = "198.51.100.9"},
+		      WGX_LAN_PASS_SOURCE);
+	/* a frame of a VLAN may look so, where the device takes tags off */
+	expect_native(&(struct packet_spec){.dst = "fd07::2", .src = "2001:db9::9"},
+		      WGX_LAN_PASS_SOURCE);
+	expect_native(&(struct packet_spec){.dst = "10.7.0.2", .vlan = ETH_P_8021Q},
+		      WGX_LAN_PASS_NOT_OURS);
+	packet_build(&pkt, &(struct packet_spec){.dst = "10.7.0.2"});
+	pkt.data[5] ^= 2;
+	expect_native_packet(WGX_LAN_PASS_NOT_OURS);
+	close(socket.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +651,7 @@ int main(void)
 		cmocka_unit_test(test_no_peer),	     cmocka_unit_test(test_no_credit),
 		cmocka_unit_test(test_no_interface), cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_out),	     cmocka_unit_test(test_out_elsewhere),
+		cmocka_unit_test(test_native),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
