@@ -47,7 +47,7 @@ static int own_netns(uint32_t *ret)
 
 static int load(struct wgx_lan_prog *p)
 {
-	uint32_t netns;
+	uint32_t netns = 0;
 	int err = own_netns(&netns);
 
 	if (err)
@@ -111,7 +111,7 @@ int wgx_lan_attach_tunnel(const struct wgx_lan_prog *p, int ifindex)
 
 static int load_xdp(const struct wgx_lan_prog *p, bool unsure, struct wgx_lan_native *x)
 {
-	uint32_t netns;
+	uint32_t netns = 0;
 	int err = own_netns(&netns);
 
 	if (err)
