@@ -17,16 +17,10 @@ int wgx_guard_add(struct wgx_guard *g, const struct wgx_prefix *p)
 	return 0;
 }
 
-static bool same_prefix(const struct wgx_prefix *a, const struct wgx_prefix *b)
-{
-	return a->family == b->family && a->cidr == b->cidr &&
-	       !memcmp(a->addr, b->addr, sizeof(a->addr));
-}
-
 bool wgx_guard_exempts(const struct wgx_guard *g, const struct wgx_prefix *p)
 {
 	for (unsigned int i = 0; i < g->n_exempt; i++)
-		if (same_prefix(&g->exempt[i], p))
+		if (wgx_prefix_equal(&g->exempt[i], p))
 			return true;
 	return false;
 }

@@ -63,3 +63,20 @@ const char *wgx_prefix_format(const struct wgx_prefix *p, char text[WGX_PREFIX_T
 	snprintf(text, WGX_PREFIX_TEXT, "%s/%u", addr, p->cidr);
 	return text;
 }
+
+bool wgx_prefix_equal(const struct wgx_prefix *a, const struct wgx_prefix *b)
+{
+	return a->family == b->family && a->cidr == b->cidr &&
+	       !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+bool wgx_prefix_contains(const struct wgx_prefix *net, const struct wgx_prefix *p)
+{
+	struct wgx_prefix cut = *p;
+
+	if (net->family != p->family || net->cidr > p->cidr)
+		return false;
+	cut.cidr = net->cidr;
+	wgx_prefix_canonical(&cut);
+	return wgx_prefix_equal(net, &cut);
+}

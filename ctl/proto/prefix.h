@@ -3,6 +3,7 @@
 #ifndef WGX_PROTO_PREFIX_H
 #define WGX_PROTO_PREFIX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "proto/allowedips.h"
 
@@ -16,6 +17,10 @@
 int wgx_prefix_parse(const char *text, struct wgx_prefix *ret);
 /** wgx_prefix_parse_address() - as wgx_prefix_parse(), but the host bits stay: of a device's address */
 int wgx_prefix_parse_address(const char *text, struct wgx_prefix *ret);
+/** wgx_prefix_equal() - the same network, or with host bits the same address and length */
+bool wgx_prefix_equal(const struct wgx_prefix *a, const struct wgx_prefix *b);
+/** wgx_prefix_contains() - is @p within @net? @net has no host bits. */
+bool wgx_prefix_contains(const struct wgx_prefix *net, const struct wgx_prefix *p);
 /** wgx_prefix_format() - always with its length; returns @text */
 const char *wgx_prefix_format(const struct wgx_prefix *p, char text[WGX_PREFIX_TEXT]);
 

@@ -202,21 +202,10 @@ static int add_covered(void *arg, const struct wgx_prefix *dst)
 	return 0;
 }
 
-static bool contains(const struct wgx_prefix *net, const struct wgx_prefix *p)
-{
-	struct wgx_prefix cut = *p;
-
-	if (net->family != p->family || net->cidr > p->cidr)
-		return false;
-	cut.cidr = net->cidr;
-	wgx_prefix_canonical(&cut);
-	return !memcmp(cut.addr, net->addr, sizeof(cut.addr));
-}
-
 static bool is_covered(const struct wgx_conf_prefixes *list, const struct wgx_prefix *p)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (contains(&list->items[i], p))
+		if (wgx_prefix_contains(&list->items[i], p))
 			return true;
 	return false;
 }
