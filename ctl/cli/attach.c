@@ -13,6 +13,7 @@ enum {
 	OPTION_LAN,
 	OPTION_STRICT,
 	OPTION_EXEMPT,
+	OPTION_PROTECT,
 	OPTION_REPORT,
 };
 
@@ -22,7 +23,7 @@ struct attach_options {
 	const char *mode; /* NULL: not given */
 	const char *lan; /* NULL: not given */
 	bool strict, report;
-	json_t *exempt; /* NULL: not given */
+	json_t *exempt, *protect; /* NULL: not given */
 };
 
 static bool mode_known(const char *mode)
@@ -44,29 +45,43 @@ static int device_argument(const char *command, int argc, char **argv)
 	return wgx_name_check(command, "device", argv[optind]);
 }
 
-/* "none", or a list of networks; it may be given more than once. */
-static int add_exemptions(struct attach_options *o, char *list)
+/* Networks of an option that may be given more than once; @what, @everything: for messages */
+static int add_networks(json_t **to, char *list, const char *what, const char *everything)
 {
 	struct wgx_prefix prefix;
-	char *save = NULL, *item;
+	char *save = NULL;
 
+	for (char *item = strtok_r(list, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+		if (wgx_prefix_parse(item, &prefix))
+			return wgx_usage_error("attach", "%s '%s' is no address or network", what,
+					       item);
+		if (!prefix.cidr)
+			return wgx_usage_error("attach", "%s '%s' would %s everything", what, item,
+					       everything);
+		json_array_append_new(*to, json_string(item));
+	}
+	return WGX_EXIT_OK;
+}
+
+/* "none", or a list */
+static int add_exemptions(struct attach_options *o, char *list)
+{
 	if (!o->exempt)
 		o->exempt = json_array();
 	if (!strcmp(list, "none"))
 		return WGX_EXIT_OK;
-	item = strtok_r(list, ",", &save);
-	if (!item)
+	if (!list[strspn(list, ",")])
 		return wgx_usage_error("attach", "option '--exempt' needs a network, or none");
-	for (; item; item = strtok_r(NULL, ",", &save)) {
-		if (wgx_prefix_parse(item, &prefix))
-			return wgx_usage_error("attach", "exemption '%s' is no address or network",
-					       item);
-		if (!prefix.cidr)
-			return wgx_usage_error("attach", "exemption '%s' would exempt everything",
-					       item);
-		json_array_append_new(o->exempt, json_string(item));
-	}
-	return WGX_EXIT_OK;
+	return add_networks(&o->exempt, list, "exemption", "exempt");
+}
+
+static int add_protected(struct attach_options *o, char *list)
+{
+	if (!o->protect)
+		o->protect = json_array();
+	if (!list[strspn(list, ",")])
+		return wgx_usage_error("attach", "option '--protect' needs a network");
+	return add_networks(&o->protect, list, "protected network", "protect");
 }
 
 static int set_mode(struct attach_options *o, const char *mode)
@@ -98,6 +113,8 @@ static int set_option(struct attach_options *o, int c, char **argv)
 		return WGX_EXIT_OK;
 	case OPTION_EXEMPT:
 		return add_exemptions(o, optarg);
+	case OPTION_PROTECT:
+		return add_protected(o, optarg);
 	case OPTION_REPORT:
 		o->report = true;
 		return WGX_EXIT_OK;
@@ -109,7 +126,10 @@ static int set_option(struct attach_options *o, int c, char **argv)
 /* Those that mean nothing without --strict. A LAN device carries no WireGuard, where nobody says otherwise. */
 static int check_options(struct attach_options *o)
 {
-	const char *name = o->exempt ? "--exempt" : o->report ? "--report" : NULL;
+	const char *name = o->exempt	? "--exempt"
+			   : o->protect ? "--protect"
+			   : o->report	? "--report"
+					: NULL;
 
 	if (!o->mode)
 		o->mode = o->lan ? "none" : "auto";
@@ -128,6 +148,7 @@ static int parse_attach(int argc, char **argv, struct attach_options *o)
 		{"lan", optional_argument, NULL, OPTION_LAN},
 		{"strict", no_argument, NULL, OPTION_STRICT},
 		{"exempt", required_argument, NULL, OPTION_EXEMPT},
+		{"protect", required_argument, NULL, OPTION_PROTECT},
 		{"report", no_argument, NULL, OPTION_REPORT},
 		{0},
 	};
@@ -157,6 +178,8 @@ static json_t *attach_request(const char *device, const struct attach_options *o
 		json_object_set_new(request, "report", json_true());
 	if (o->exempt)
 		json_object_set(request, "exempt", o->exempt);
+	if (o->protect)
+		json_object_set(request, "protect", o->protect);
 	return request;
 }
 
@@ -191,6 +214,7 @@ int wgx_cmd_attach(int argc, char **argv)
 	if (!status)
 		status = request_attach(argv[optind], &o);
 	json_decref(o.exempt);
+	json_decref(o.protect);
 	return status;
 }
 

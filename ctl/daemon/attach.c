@@ -507,13 +507,42 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 	return err;
 }
 
+/* It is in strict mode, and is to be with other networks: at once, and with no moment without. NULL: that is not so */
+static struct wgx_attached *find_changeable(struct wgx_daemon *d, const char *device,
+					    const char *mode, enum wgx_lan_way lan,
+					    const struct wgx_guard *guard)
+{
+	struct wgx_link_info info;
+	struct wgx_attached *a =
+		wgx_link_query(device, &info) ? NULL : find_in(&d->attached, info.name);
+
+	if (!a || a->guard.inherited || !a->guard.on || !guard->on || a->lan != lan)
+		return NULL;
+	return !strcmp(mode, "auto") || !strcmp(mode, wgx_attached_mode(a)) ? a : NULL;
+}
+
+static int change_attached(struct wgx_daemon *d, struct wgx_attached *a,
+			   const struct wgx_guard *guard, const char **ret_mode, char *text,
+			   size_t size)
+{
+	int err = wgx_strict_set(d, a, guard);
+
+	text[0] = '\0';
+	if (err)
+		explain_strict(err, a->name, text, size);
+	*ret_mode = wgx_attached_mode(a);
+	return err;
+}
+
 int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
 	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
 {
 	struct wgx_link_info info;
-	struct wgx_attached *a;
+	struct wgx_attached *a = find_changeable(d, device, mode, lan, guard);
 	int err;
 
+	if (a)
+		return change_attached(d, a, guard, ret_mode, text, size);
 	snprintf(text, size, "%s: no memory", device);
 	err = check_device(d, device, &info, text, size);
 	if (!err)

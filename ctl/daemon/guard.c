@@ -6,15 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-int wgx_guard_add(struct wgx_guard *g, const struct wgx_prefix *p)
+static int add(struct wgx_prefix **list, unsigned int *n, const struct wgx_prefix *p)
 {
-	struct wgx_prefix *more = realloc(g->exempt, (g->n_exempt + 1) * sizeof(*more));
+	struct wgx_prefix *more = realloc(*list, (*n + 1) * sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
-	g->exempt = more;
-	g->exempt[g->n_exempt++] = *p;
+	*list = more;
+	more[(*n)++] = *p;
 	return 0;
+}
+
+int wgx_guard_add(struct wgx_guard *g, const struct wgx_prefix *p)
+{
+	return add(&g->exempt, &g->n_exempt, p);
 }
 
 bool wgx_guard_exempts(const struct wgx_guard *g, const struct wgx_prefix *p)
@@ -25,26 +30,62 @@ bool wgx_guard_exempts(const struct wgx_guard *g, const struct wgx_prefix *p)
 	return false;
 }
 
-static int parse_exemption(const char *text, struct wgx_guard *g, char *error, size_t size)
+static int parse_network(const char *what, const char *everything, const char *text,
+			 struct wgx_prefix *ret, char *error, size_t size)
 {
-	struct wgx_prefix p = {0};
-
-	if (!text || wgx_prefix_parse(text, &p)) {
-		snprintf(error, size, "attach: exemption '%s' is no address or network",
+	if (!text || wgx_prefix_parse(text, ret)) {
+		snprintf(error, size, "attach: %s '%s' is no address or network", what,
 			 text ? text : "");
 		return -EINVAL;
 	}
-	if (!p.cidr) {
-		snprintf(error, size, "attach: exemption '%s' would exempt everything", text);
+	if (!ret->cidr) {
+		snprintf(error, size, "attach: %s '%s' would %s everything", what, text,
+			 everything);
 		return -EINVAL;
 	}
-	return wgx_guard_exempts(g, &p) ? 0 : wgx_guard_add(g, &p);
+	return 0;
+}
+
+static int parse_exempt(const json_t *list, struct wgx_guard *g, char *error, size_t size)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		struct wgx_prefix p = {0};
+		int err = parse_network("exemption", "exempt", json_string_value(item), &p, error,
+					size);
+
+		if (!err && !wgx_guard_exempts(g, &p))
+			err = wgx_guard_add(g, &p);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int parse_protect(const json_t *list, struct wgx_guard *g, char *error, size_t size)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		struct wgx_prefix p = {0};
+		int err = parse_network("protected network", "protect", json_string_value(item), &p,
+					error, size);
+
+		if (!err)
+			err = add(&g->protect, &g->n_protect, &p);
+		if (err)
+			return err;
+	}
+	g->keep = g->n_protect;
+	return 0;
 }
 
 int wgx_guard_parse(const json_t *request, struct wgx_guard *ret, char *error, size_t size)
 {
-	const json_t *exempt = json_object_get(request, "exempt"), *item;
-	size_t i;
+	const json_t *exempt = json_object_get(request, "exempt");
 	int err;
 
 	*ret = (struct wgx_guard){
@@ -52,34 +93,46 @@ int wgx_guard_parse(const json_t *request, struct wgx_guard *ret, char *error, s
 		.report = json_is_true(json_object_get(request, "report")),
 		.no_exemptions = exempt && !json_array_size(exempt),
 	};
-	json_array_foreach(exempt, i, item) {
-		err = parse_exemption(json_string_value(item), ret, error, size);
-		if (err) {
-			wgx_guard_free(ret);
-			return err;
-		}
-	}
+	err = parse_exempt(exempt, ret, error, size);
+	if (!err)
+		err = parse_protect(json_object_get(request, "protect"), ret, error, size);
+	if (err)
+		wgx_guard_free(ret);
+	return err;
+}
+
+static int copy(const struct wgx_prefix *list, unsigned int n, struct wgx_prefix **ret)
+{
+	*ret = NULL;
+	if (!n)
+		return 0;
+	*ret = malloc(n * sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	memcpy(*ret, list, n * sizeof(**ret));
 	return 0;
 }
 
 int wgx_guard_copy(struct wgx_guard *ret, const struct wgx_guard *g)
 {
-	struct wgx_prefix *list = NULL;
+	struct wgx_prefix *exempt, *protect;
 
-	if (g->n_exempt) {
-		list = malloc(g->n_exempt * sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		memcpy(list, g->exempt, g->n_exempt * sizeof(*list));
+	if (copy(g->exempt, g->n_exempt, &exempt))
+		return -ENOMEM;
+	if (copy(g->protect, g->n_protect, &protect)) {
+		free(exempt);
+		return -ENOMEM;
 	}
 	*ret = *g;
 	ret->key = 0;
-	ret->exempt = list;
+	ret->exempt = exempt;
+	ret->protect = protect;
 	return 0;
 }
 
 void wgx_guard_free(struct wgx_guard *g)
 {
 	free(g->exempt);
+	free(g->protect);
 	*g = (struct wgx_guard){0};
 }

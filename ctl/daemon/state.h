@@ -98,7 +98,9 @@ struct wgx_strict_state {
 	struct wgx_strict_prog *prog; /* NULL: off */
 	struct wgx_served *slots[WGX_STRICT_TRIES];
 	bool inherited[WGX_STRICT_TRIES]; /* a dead daemon's */
+	uint32_t protect_slot; /* of the networks that are protected, and one more; 0: there are none */
 	bool all; /* an interface's allowed IPs are not known: all plaintext is dropped */
+	bool protect_incomplete; /* nor are the networks that are protected */
 	bool keep; /* what is pinned is not ours to remove */
 	struct wgx_event reports;
 };
@@ -218,7 +220,8 @@ int wgx_strict_adopt(struct wgx_daemon *d);
 /** wgx_strict_confirm() - from now on only the allowed IPs that this daemon knows count */
 void wgx_strict_confirm(struct wgx_daemon *d);
 /**
- * wgx_strict_end_begin() - the daemon is about to end: what it has not confirmed it leaves as it found it, while
+ * wgx_strict_end_begin() - the daemon is about to end: what protects networks stays; what it has not confirmed it
+ *	leaves as it found it, while
  * interfaces of the dead daemon are there
  */
 void wgx_strict_end_begin(struct wgx_daemon *d);

@@ -2,7 +2,8 @@
 /*
  * Strict mode (bpf/strict.h): what its program knows of interfaces, and on which devices it is. The program looks
  * into the interfaces' own allowed_ips maps, each in a slot of tries4 and tries6. The slots that a dead daemon
- * filled stay in force until somebody asks for strict mode anew.
+ * filled stay in force until somebody asks for strict mode anew. One slot is for networks that are protected whether
+ * a peer has them or not; where there are such, strict mode stays also when the daemon ends in good order.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -20,7 +21,7 @@
 
 static bool slot_used(const struct wgx_strict_state *st, uint32_t slot)
 {
-	return st->slots[slot] || st->inherited[slot];
+	return st->slots[slot] || st->inherited[slot] || slot + 1 == st->protect_slot;
 }
 
 /* From the first free slot on; what cannot be known by the program is taken for everything. */
@@ -37,6 +38,8 @@ static void update_config(struct wgx_daemon *d)
 	cds_list_for_each_entry(s, &d->ifaces, all)
 		if (s->strict_slot < 0 || s->strict_incomplete)
 			config.flags = WGX_STRICT_ALL;
+	if (st->protect_incomplete)
+		config.flags = WGX_STRICT_ALL;
 	st->all = config.flags;
 	(void)bpf_map_update_elem(wgx_strict_maps(st->prog)->config, &zero, &config, BPF_ANY);
 }
@@ -64,12 +67,20 @@ static void empty_slot(struct wgx_daemon *d, uint32_t slot)
 	d->strict.inherited[slot] = false;
 }
 
-static int take_slot(struct wgx_daemon *d, struct wgx_served *s)
+/* Return: WGX_STRICT_TRIES: there is none */
+static uint32_t free_slot(const struct wgx_strict_state *st)
 {
 	uint32_t slot = 0;
 
-	while (slot < WGX_STRICT_TRIES && slot_used(&d->strict, slot))
+	while (slot < WGX_STRICT_TRIES && slot_used(st, slot))
 		slot++;
+	return slot;
+}
+
+static int take_slot(struct wgx_daemon *d, struct wgx_served *s)
+{
+	uint32_t slot = free_slot(&d->strict);
+
 	return slot < WGX_STRICT_TRIES ? fill_slot(d, s, slot) : -ENOSPC;
 }
 
@@ -125,6 +136,118 @@ void wgx_strict_sockets(struct wgx_served *s, const struct wgx_bind *b, bool the
 			wgx_log(WGX_LOG_ERR, "%s: strict mode takes its packets for plaintext: %s",
 				s->link.name, strerror(errno));
 	}
+}
+
+/* ---- networks that are protected ---- */
+
+/* As allowed_ips4 or allowed_ips6 of an interface; the value means nothing here. */
+static int protect_map(bool v6)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	int fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "wgx_protect",
+				v6 ? sizeof(struct wgx_lpm6) : sizeof(struct wgx_lpm4),
+				sizeof(uint32_t), WGX_STRICT_PROTECTED, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int put_protected(int fd4, int fd6, const struct wgx_guard *g)
+{
+	const uint32_t value = 0;
+
+	for (unsigned int i = 0; g->on && i < g->n_protect; i++) {
+		const struct wgx_prefix *p = &g->protect[i];
+		struct wgx_lpm4 key4 = {.prefixlen = p->cidr};
+		struct wgx_lpm6 key6 = {.prefixlen = p->cidr};
+		bool v6 = p->family == AF_INET6;
+
+		memcpy(key4.addr, p->addr, sizeof(key4.addr));
+		memcpy(key6.addr, p->addr, sizeof(key6.addr));
+		if (bpf_map_update_elem(v6 ? fd6 : fd4, v6 ? (void *)&key6 : (void *)&key4, &value,
+					BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* Those of all devices: they share the program's tables. */
+static int put_all_protected(struct wgx_daemon *d, int fd4, int fd6)
+{
+	struct wgx_attached *a;
+	int err = 0;
+
+	cds_list_for_each_entry(a, &d->attached, all)
+		err = err ?: put_protected(fd4, fd6, &a->guard);
+	cds_list_for_each_entry(a, &d->awaited, all)
+		err = err ?: put_protected(fd4, fd6, &a->guard);
+	return err;
+}
+
+static int fill_protect_slot(struct wgx_daemon *d, int fd4, int fd6)
+{
+	const struct wgx_strict_maps *maps = wgx_strict_maps(d->strict.prog);
+	struct wgx_strict_state *st = &d->strict;
+	uint32_t slot = st->protect_slot ? st->protect_slot - 1 : free_slot(st);
+	int err = put_all_protected(d, fd4, fd6);
+
+	if (err || slot == WGX_STRICT_TRIES)
+		return err ?: -ENOSPC;
+	/* in place of those of before, at once */
+	if (bpf_map_update_elem(maps->tries4, &slot, &fd4, BPF_ANY) ||
+	    bpf_map_update_elem(maps->tries6, &slot, &fd6, BPF_ANY))
+		return -errno;
+	st->protect_slot = slot + 1;
+	return 0;
+}
+
+static int make_protect_slot(struct wgx_daemon *d)
+{
+	int fd4 = protect_map(false), fd6 = protect_map(true);
+	int err = fd4 < 0 ? fd4 : fd6 < 0 ? fd6 : fill_protect_slot(d, fd4, fd6);
+
+	if (fd4 >= 0)
+		close(fd4);
+	if (fd6 >= 0)
+		close(fd6);
+	return err;
+}
+
+static bool any_protected(struct wgx_daemon *d)
+{
+	struct wgx_attached *a;
+
+	cds_list_for_each_entry(a, &d->attached, all)
+		if (a->guard.on && a->guard.n_protect)
+			return true;
+	cds_list_for_each_entry(a, &d->awaited, all)
+		if (a->guard.on && a->guard.n_protect)
+			return true;
+	return false;
+}
+
+/* As the devices want it now. Where that fails, everything is taken for protected. */
+static void update_protected(struct wgx_daemon *d)
+{
+	struct wgx_strict_state *st = &d->strict;
+	int err = 0;
+
+	if (!st->prog || st->keep)
+		return;
+	if (any_protected(d)) {
+		err = make_protect_slot(d);
+	} else if (st->protect_slot) {
+		uint32_t slot = st->protect_slot - 1;
+
+		st->protect_slot = 0;
+		empty_slot(d, slot);
+	}
+	if (err)
+		wgx_log(WGX_LOG_ERR,
+			"strict mode does not know all networks that are protected (%s): drops all "
+			"plaintext",
+			strerror(-err));
+	st->protect_incomplete = err;
+	update_config(d);
 }
 
 /* ---- default routes ---- */
@@ -321,7 +444,8 @@ static int put_device(const struct wgx_strict_maps *maps, const char *name,
 {
 	struct wgx_strict_device value = {
 		.flags = (g->report ? WGX_STRICT_REPORT : 0) |
-			 (g->no_exemptions ? WGX_STRICT_NO_EXEMPTIONS : 0),
+			 (g->no_exemptions ? WGX_STRICT_NO_EXEMPTIONS : 0) |
+			 (g->keep ? WGX_STRICT_KEEP : 0),
 	};
 
 	snprintf(value.name, sizeof(value.name), "%s", name);
@@ -430,6 +554,7 @@ int wgx_strict_set(struct wgx_daemon *d, struct wgx_attached *a, const struct wg
 	} else {
 		wgx_guard_free(&a->guard);
 		a->guard = new;
+		update_protected(d);
 	}
 	unload_unwanted(d);
 	return err;
@@ -504,6 +629,7 @@ static struct wgx_attached *new_inherited(struct wgx_daemon *d, uint32_t key,
 		.key = key,
 		.report = device->flags & WGX_STRICT_REPORT,
 		.no_exemptions = device->flags & WGX_STRICT_NO_EXEMPTIONS,
+		.keep = device->flags & WGX_STRICT_KEEP,
 	};
 	read_exemptions(wgx_strict_maps(d->strict.prog), key, &a->guard);
 	return a;
@@ -603,14 +729,14 @@ static bool others_left(struct wgx_daemon *d)
 	return f.n > ours;
 }
 
-/* Return: one was */
-static bool forget_inherited(struct cds_list_head *list)
+/* Those that protect networks, and what is @inherited too, stay. Return: one does */
+static bool forget(struct cds_list_head *list, bool inherited)
 {
 	struct wgx_attached *a;
 	bool any = false;
 
 	cds_list_for_each_entry(a, list, all)
-		if (a->guard.inherited) {
+		if (a->guard.keep || (inherited && a->guard.inherited)) {
 			wgx_guard_free(&a->guard);
 			any = true;
 		}
@@ -619,10 +745,13 @@ static bool forget_inherited(struct cds_list_head *list)
 
 void wgx_strict_end_begin(struct wgx_daemon *d)
 {
-	if (!d->strict.prog || !others_left(d))
+	bool inherited;
+
+	if (!d->strict.prog)
 		return;
-	d->strict.keep = forget_inherited(&d->attached);
-	d->strict.keep |= forget_inherited(&d->awaited);
+	inherited = others_left(d);
+	d->strict.keep = forget(&d->attached, inherited);
+	d->strict.keep |= forget(&d->awaited, inherited);
 }
 
 void wgx_strict_end(struct wgx_daemon *d)
@@ -652,7 +781,7 @@ static json_t *counts_json(const struct wgx_strict_maps *maps, uint32_t key)
 
 json_t *wgx_strict_json(struct wgx_daemon *d, const struct wgx_guard *g)
 {
-	json_t *exempt;
+	json_t *exempt, *protect;
 	char text[WGX_PREFIX_TEXT];
 
 	if (!g->on)
@@ -660,7 +789,12 @@ json_t *wgx_strict_json(struct wgx_daemon *d, const struct wgx_guard *g)
 	exempt = json_array();
 	for (unsigned int i = 0; i < g->n_exempt; i++)
 		json_array_append_new(exempt, json_string(wgx_prefix_format(&g->exempt[i], text)));
-	return json_pack("{s:o, s:b, s:b, s:b, s:o}", "exempt", exempt, "report", g->report,
-			 "inherited", g->inherited, "all_plaintext", shuts(d, g), "drops",
+	protect = json_array();
+	for (unsigned int i = 0; i < g->n_protect; i++)
+		json_array_append_new(protect,
+				      json_string(wgx_prefix_format(&g->protect[i], text)));
+	return json_pack("{s:o, s:o, s:b, s:b, s:b, s:o}", "exempt", exempt, "protect", protect,
+			 "report", g->report, "inherited", g->inherited, "all_plaintext",
+			 shuts(d, g), "drops",
 			 counts_json(wgx_strict_maps(d->strict.prog), g->key));
 }

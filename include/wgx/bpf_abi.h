@@ -214,11 +214,13 @@ _Static_assert(sizeof(struct wgx_lan_counts) == 16 + 8 * WGX_LAN_PASS_COUNT, "no
  * Strict mode (bpf/strict.h). All of its maps serve all devices that it is on for; those that have to outlive
  * the daemon are pinned by the names given here, and the next daemon uses them as they are.
  *
- * tries4, tries6: ARRAY_OF_MAPS, slot -> allowed_ips4, allowed_ips6 of an interface
+ * tries4, tries6: ARRAY_OF_MAPS, slot -> allowed_ips4, allowed_ips6 of an interface; or networks that are protected
+ *	whether a peer has them or not, in one slot
  * own_sockets: HASH, __u64 socket cookie -> __u8 1, of all interfaces' UDP sockets; not pinned: they die with
  *	the daemon
  */
 #define WGX_STRICT_TRIES 128
+#define WGX_STRICT_PROTECTED 65536 /* networks of one family */
 
 /* config: ARRAY of one. Written by the control thread. */
 struct wgx_strict_config {
@@ -238,6 +240,7 @@ struct wgx_strict_device {
 };
 #define WGX_STRICT_REPORT 0x1
 #define WGX_STRICT_NO_EXEMPTIONS 0x2 /* for the next daemon: none are wanted */
+#define WGX_STRICT_KEEP 0x4 /* for the next daemon: stays when a daemon ends, for networks are protected */
 _Static_assert(sizeof(struct wgx_strict_device) == 32, "no padding");
 
 /* counts: PERCPU_HASH, __u32 ifindex -> this. Entries made by the control thread, counted by the program. */

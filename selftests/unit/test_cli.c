@@ -67,6 +67,14 @@ static void test_usage(void **state)
 		 "attach')\n"},
 		{"wgx attach eth0 --strict --exempt ::/0",
 		 "wgx attach: exemption '::/0' would exempt everything (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --protect 10.0.0.0/8",
+		 "wgx attach: --protect means nothing without --strict (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --strict --protect ,",
+		 "wgx attach: option '--protect' needs a network (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --strict --protect 0.0.0.0/0",
+		 "wgx attach: protected network '0.0.0.0/0' would protect everything (see 'wgx "
+		 "help "
+		 "attach')\n"},
 		{"wgx attach eth0 eth1", "wgx attach: one device at a time: unexpected 'eth1' (see "
 					 "'wgx help attach')\n"},
 		{"wgx attach eth%d",
@@ -142,7 +150,7 @@ static void test_help(void **state)
 {
 	static const char attach[] =
 		"Usage: wgx attach DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] "
-		"[--strict [--exempt NET,...] [--report]]\n";
+		"[--strict [--exempt NET,...] [--protect NET,...] [--report]]\n";
 
 	run("wgx --version");
 	assert_output("wgx " WGX_VERSION "\n");
@@ -391,6 +399,10 @@ static void test_attach(void **state)
 		recorded(),
 		"{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":\"auto\",\"strict\":"
 		"true,\"report\":true,\"exempt\":[\"10.0.0.0/8\",\"fd00::1\",\"192.0.2.1\"]}\n");
+	run("wgx attach eth0 --strict --protect 10.244.0.0/16 --protect fd10::/48");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"auto\",\"strict\":true,\"protect\":[\"10.244.0.0/16\","
+					"\"fd10::/48\"]}\n");
 	run("wgx attach eth0 --strict --exempt none --mode none");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
 					"\"none\",\"strict\":true,\"exempt\":[]}\n");

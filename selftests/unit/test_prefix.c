@@ -109,9 +109,19 @@ static void test_guard(void **state)
 	assert_int_equal(g.n_exempt, 2);
 	assert_string_equal(wgx_prefix_format(&g.exempt[0], text), "10.0.0.0/8");
 	assert_string_equal(wgx_prefix_format(&g.exempt[1], text), "fd00::1/128");
+	assert_false(g.keep || g.n_protect);
+	wgx_guard_free(&g);
+	assert_int_equal(parse_guard("{'strict': true, 'report': true, 'exempt': ['fd00::1'], "
+				     "'protect': ['10.244.1.1/16', 'fd10::/48']}",
+				     &g, error, sizeof(error)),
+			 0);
+	assert_true(g.keep);
+	assert_int_equal(g.n_protect, 2);
+	assert_string_equal(wgx_prefix_format(&g.protect[0], text), "10.244.0.0/16");
 	g.key = 7;
 	assert_int_equal(wgx_guard_copy(&copy, &g), 0);
 	assert_true(copy.on && copy.report && !copy.key && copy.exempt != g.exempt);
+	assert_true(copy.keep && copy.n_protect == 2 && copy.protect != g.protect);
 	wgx_guard_free(&g);
 	assert_false(g.on || g.n_exempt || g.exempt);
 	assert_int_equal(wgx_prefix_parse("fd00::1", &p), 0);
@@ -130,6 +140,10 @@ static void test_guard_bad(void **state)
 		 "attach: exemption '' is no address or network"},
 		{"{'strict': true, 'exempt': ['fd00::/8', '::/0']}",
 		 "attach: exemption '::/0' would exempt everything"},
+		{"{'strict': true, 'protect': ['10.0.0.0/8', 'x']}",
+		 "attach: protected network 'x' is no address or network"},
+		{"{'strict': true, 'protect': ['0.0.0.0/0']}",
+		 "attach: protected network '0.0.0.0/0' would protect everything"},
 	};
 	struct wgx_guard g;
 	char error[128];
