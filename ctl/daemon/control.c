@@ -208,6 +208,22 @@ static json_t *do_monitor(struct wgx_control_client *c, const json_t *request)
 			 (int)getpid(), "there", !name || wgx_served_find(c->daemon, name));
 }
 
+/* "twin" null: it has none any more */
+static json_t *do_twin(struct wgx_control_client *c, const json_t *request)
+{
+	const char *interface = json_string_value(json_object_get(request, "interface"));
+	const char *peer = json_string_value(json_object_get(request, "peer"));
+	const json_t *twin = json_object_get(request, "twin");
+	char error[256];
+	int err;
+
+	if (!interface || !peer || !(json_is_string(twin) || json_is_null(twin)))
+		return refuse(-EINVAL, "twin: an interface and two peers are needed");
+	err = wgx_peer_pair(c->daemon, interface, peer, json_string_value(twin), error,
+			    sizeof(error));
+	return err ? refuse(err, error) : json_pack("{s:b}", "ok", 1);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
@@ -215,7 +231,7 @@ static const struct {
 } commands[] = {
 	{"create", do_create, false},  {"delete", do_delete, false}, {"attach", do_attach, false},
 	{"detach", do_detach, false},  {"show", do_show, true},	     {"name", do_name, false},
-	{"monitor", do_monitor, true},
+	{"monitor", do_monitor, true}, {"twin", do_twin, false},
 };
 
 static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)

@@ -43,24 +43,61 @@ static int explain(int err, const char *interface, const char *name, char *error
 	return err;
 }
 
+static struct wgx_served *find_served(struct wgx_daemon *d, const char *interface, char *error,
+				      size_t size)
+{
+	struct wgx_served *s = wgx_served_find(d, interface);
+
+	if (!s)
+		snprintf(error, size, "%s: no such wgx interface in this network namespace",
+			 interface);
+	return s;
+}
+
 int wgx_peer_rename(struct wgx_daemon *d, const char *interface, const char *peer, const char *name,
 		    char *error, size_t size)
 {
-	struct wgx_served *s = wgx_served_find(d, interface);
+	struct wgx_served *s = find_served(d, interface, error, size);
 	struct wgx_peer *found;
 	int err = -ENOENT;
 
-	if (!s) {
-		snprintf(error, size, "%s: no such wgx interface in this network namespace",
-			 interface);
+	if (!s)
 		return -ENODEV;
-	}
 	wgx_device_lock(s->path.dev);
 	found = wgx_peer_find(s, peer, error, size);
 	if (found)
 		err = explain(wgx_peer_set_name(found, name), interface, name, error, size);
 	if (found && !err)
 		wgx_tell_peer(s, WGX_NEWS_PEER_NAMED, found);
+	wgx_device_unlock(s->path.dev);
+	return err;
+}
+
+static int pair(struct wgx_served *s, const char *peer, const char *twin, char *error, size_t size)
+{
+	struct wgx_peer *a = wgx_peer_find(s, peer, error, size);
+	struct wgx_peer *b = a && twin ? wgx_peer_find(s, twin, error, size) : NULL;
+
+	if (!a || (twin && !b))
+		return -ENOENT;
+	if (a == b) {
+		snprintf(error, size, "%s: a peer is no twin of its own", s->path.dev->name);
+		return -EINVAL;
+	}
+	wgx_peer_set_twin(a, b);
+	return 0;
+}
+
+int wgx_peer_pair(struct wgx_daemon *d, const char *interface, const char *peer, const char *twin,
+		  char *error, size_t size)
+{
+	struct wgx_served *s = find_served(d, interface, error, size);
+	int err;
+
+	if (!s)
+		return -ENODEV;
+	wgx_device_lock(s->path.dev);
+	err = pair(s, peer, twin, error, size);
 	wgx_device_unlock(s->path.dev);
 	return err;
 }

@@ -25,4 +25,11 @@ struct wgx_peer *wgx_peer_find(struct wgx_served *s, const char *peer, char *err
 int wgx_peer_rename(struct wgx_daemon *d, const char *interface, const char *peer, const char *name,
 		    char *error, size_t size);
 
+/**
+ * wgx_peer_pair() - wgx_peer_set_twin() by names; @twin NULL: none
+ * @error: as above. Return: 0, -ENODEV, -ENOENT, or -EINVAL (a peer is no twin of its own).
+ */
+int wgx_peer_pair(struct wgx_daemon *d, const char *interface, const char *peer, const char *twin,
+		  char *error, size_t size);
+
 #endif

@@ -53,6 +53,7 @@ struct wgx_peer {
 	_Atomic bool
 		roamed; /* the open worker wrote it; the protocol thread tells BPF and people */
 	struct wgx_allowedips_owner allowed;
+	_Atomic(struct wgx_peer *) twin; /* only compared, see wgx_peer_set_twin(); NULL: none */
 	struct cds_list_head all; /* wgx_device.peers */
 	struct cds_lfht_node by_key;
 	struct wgx_peer_name *name; /* NULL: none; ctl/device/name.h */
@@ -207,6 +208,18 @@ void wgx_peer_replace_abort(struct wgx_peer *peer);
 void wgx_peer_set_endpoint(struct wgx_peer *peer, const struct wgx_endpoint *e);
 void wgx_peer_set_psk(struct wgx_peer *peer, const uint8_t psk[WGX_KEY_LEN]);
 void wgx_peer_set_keepalive(struct wgx_peer *peer, uint16_t seconds);
+/**
+ * wgx_peer_set_twin() - both are one host, which is changing its key; NULL: @peer has none
+ * What one has in its allowed IPs the other may be the source of, so that no packet is lost to the order in which keys
+ * and allowed IPs change. Outwards nothing is different. A peer has one twin; it ends with either of them.
+ */
+void wgx_peer_set_twin(struct wgx_peer *peer, struct wgx_peer *twin);
+/** wgx_peer_is_source() - may @peer send what comes from an address of @owner's? Any thread; @owner NULL: nobody's */
+static inline bool wgx_peer_is_source(const struct wgx_peer *peer, const struct wgx_peer *owner)
+{
+	return owner == peer ||
+	       (owner && owner == atomic_load_explicit(&peer->twin, memory_order_relaxed));
+}
 
 /* Any thread. */
 static inline void wgx_peer_get(struct wgx_peer *peer)

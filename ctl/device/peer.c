@@ -73,10 +73,32 @@ void wgx_peer_put(struct wgx_peer *peer)
 		wgx_rcu_call(&peer->rcu, free_peer);
 }
 
+static void part(struct wgx_peer *peer)
+{
+	struct wgx_peer *twin = atomic_load_explicit(&peer->twin, memory_order_relaxed);
+
+	if (twin)
+		atomic_store_explicit(&twin->twin, NULL, memory_order_relaxed);
+	atomic_store_explicit(&peer->twin, NULL, memory_order_relaxed);
+}
+
+void wgx_peer_set_twin(struct wgx_peer *peer, struct wgx_peer *twin)
+{
+	if (twin && atomic_load_explicit(&peer->twin, memory_order_relaxed) == twin)
+		return;
+	part(peer);
+	if (!twin)
+		return;
+	part(twin);
+	atomic_store_explicit(&peer->twin, twin, memory_order_relaxed);
+	atomic_store_explicit(&twin->twin, peer, memory_order_relaxed);
+}
+
 void wgx_peer_remove(struct wgx_peer *peer)
 {
 	struct wgx_device *dev = peer->dev;
 
+	part(peer);
 	atomic_store_explicit(&peer->dead, true, memory_order_release);
 	wgx_session_stop(&peer->session);
 	wgx_peer_replace_end(peer);

@@ -175,7 +175,7 @@ static bool source_allowed(struct origin *org, const struct wgx_inner *inner)
 		org->source_owner = wgx_device_route(org->iface->dev,
 						     inner->v6 ? AF_INET6 : AF_INET, inner->src);
 	}
-	return org->source_owner == org->peer;
+	return wgx_peer_is_source(org->peer, org->source_owner);
 }
 
 /* Return: false where it is none of this peer's packets */
