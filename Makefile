@@ -66,7 +66,7 @@ endif
 
 # NetBSD's commands, which are wgx under other names
 NAMES := wg-keygen wgconfig wg-userspace
-UNITS := wgx@.service wgx-boot@.service wgx-metrics.service
+UNITS := wgx@.service wgx-boot@.service wgx-metrics.service wgx-agent.service
 
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:bpf/%.c=$(BUILD)/bpf/%.o)
@@ -178,7 +178,7 @@ tests: unit tools
 install: $(BUILD)/wgx
 	install -D -m 0755 $(BUILD)/wgx $(DESTDIR)$(SBINDIR)/wgx
 	for n in $(NAMES); do ln -sf wgx $(DESTDIR)$(SBINDIR)/$$n; done
-	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 man/wgx.8 $(NAMES:%=man/%.8)
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 man/wgx.8 man/wgx-agent.8 $(NAMES:%=man/%.8)
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man5 man/wgx.conf.5
 	install -d $(DESTDIR)$(DOCDIR)
 	install -m 0644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
@@ -201,7 +201,7 @@ install: $(BUILD)/wgx
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/wgx $(NAMES:%=$(DESTDIR)$(SBINDIR)/%)
-	rm -f $(DESTDIR)$(MANDIR)/man8/wgx.8 $(NAMES:%=$(DESTDIR)$(MANDIR)/man8/%.8) \
+	rm -f $(DESTDIR)$(MANDIR)/man8/wgx.8 $(DESTDIR)$(MANDIR)/man8/wgx-agent.8 $(NAMES:%=$(DESTDIR)$(MANDIR)/man8/%.8) \
 		$(DESTDIR)$(MANDIR)/man5/wgx.conf.5
 	rm -rf $(DESTDIR)$(DOCDIR)
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/network/05-wgx.network $(DESTDIR)$(SYSTEMDDIR)/network/05-wgx.link

@@ -20,7 +20,8 @@ static const struct wgx_command commands[] = {
 	{"down", wgx_cmd_down, "NAME | PATH/NAME.conf",
 	 "Undo what wgx up did, and delete the interface", NULL},
 	{"attach", wgx_cmd_attach,
-	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] [--strict [--exempt NET,...] [--report]]",
+	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] "
+	 "[--strict [--exempt NET,...] [--protect NET,...] [--report]]",
 	 "Accelerate the WireGuard traffic of an underlay device, or a LAN's with --lan",
 	 "Modes:\n"
 	 "  auto     the best that the device can do (the default)\n"
@@ -36,6 +37,8 @@ static const struct wgx_command commands[] = {
 	 "  --strict            drop plaintext on DEV that belongs into a tunnel, also when\n"
 	 "                      the daemon has died; wgx detach ends it\n"
 	 "  --exempt NET,...    networks and addresses that may stay plaintext, or none\n"
+	 "  --protect NET,...   networks that may not, also while no peer has them; it stays so\n"
+	 "                      when the interfaces are gone\n"
 	 "  --report            log what is dropped, ten lines a second at most\n"},
 	{"detach", wgx_cmd_detach, "DEV", "Take an attached device back to the plain UDP socket",
 	 NULL},
@@ -69,6 +72,27 @@ static const struct wgx_command commands[] = {
 	 "  !COMMAND  run by sh; $int is the interface's name\n"
 	 "  # comment\n"
 	 "Where a line fails, the interface is deleted again.\n"},
+	{"agent", wgx_cmd_agent, "OPTION ... | status | peers | plan [--accept] | rotate",
+	 "Keep an interface equal to the nodes of a cluster, as a registry tells of them",
+	 "Options:\n"
+	 "  --registry=file --registry-dir=DIR  a file for each node, in a directory\n"
+	 "  --node=NAME             this node (the host's name)\n"
+	 "  --interface=IFACE       (wg0)\n"
+	 "  --cluster-cidr=NET,...  networks of all pods\n"
+	 "  --pod-cidr=NET,...      networks of this node's pods\n"
+	 "  --endpoint=auto|InternalIP|ExternalIP|NET|HOST:PORT  where others find this node\n"
+	 "  --listen-port=PORT      (51820)\n"
+	 "  --keepalive=SECONDS     (0: none)\n"
+	 "  --mtu=auto|N\n"
+	 "  --underlay=auto|none|DEV,...  devices to attach\n"
+	 "  --strict                drop plaintext between pods of different nodes\n"
+	 "  --exempt=NET,...        but not of these\n"
+	 "  --grace=SECONDS         for a node whose record is gone (300)\n"
+	 "  --state-dir=DIR         keys and nodes (/var/lib/wgx/agent-IFACE)\n"
+	 "  --table=N --rule-priority=N  of its routes (51880, 1500)\n\n"
+	 "status, peers, plan and rotate ask the agent that runs; [--interface=IFACE] [--json].\n"
+	 "plan --accept lets nodes go that are held. With options before it, plan tells what an\n"
+	 "agent would change. See wgx-agent(8).\n"},
 	{"genkey", wgx_cmd_genkey, "", "Write a new private key to stdout", NULL},
 	{"pubkey", wgx_cmd_pubkey, "",
 	 "Read a private key from stdin, write its public key to stdout", NULL},

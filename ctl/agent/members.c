@@ -217,7 +217,7 @@ static size_t count_gone(const struct wgx_members *m)
 	return n;
 }
 
-/* Only those count whose time has come, and the rest of the gone with them. */
+/* All that are gone count, whether their time has come or not. */
 static bool is_mass(const struct wgx_members *m, size_t gone)
 {
 	return !m->accept && gone >= MASS_AT_LEAST && 2 * gone > m->n;
@@ -269,7 +269,7 @@ bool wgx_members_expire(struct wgx_members *m, uint64_t now, uint64_t *ret_next)
 	if (!m->synced)
 		return false;
 	if (over && is_mass(m, count_gone(m))) {
-		m->held = over;
+		m->held = count_gone(m);
 		return false;
 	}
 	remove_over(m, now);

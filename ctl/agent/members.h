@@ -18,6 +18,7 @@
  * @gone_since: while @gone: when its record went
  * @problem: what is wrong with the record that it has now; empty: nothing
  * @listed: in the snapshot that is being read
+ * @reported: a bit for each reason for which it was refused, and that was told
  * @told: the endpoint that the interface was last given for it; AF_UNSPEC: none
  */
 struct wgx_member {
@@ -25,6 +26,7 @@ struct wgx_member {
 	uint64_t key_order, next_order, previous_order, cidr_order;
 	uint64_t gone_since;
 	bool gone, listed;
+	unsigned int reported;
 	char problem[256];
 	struct wgx_endpoint told;
 };
@@ -33,7 +35,7 @@ struct wgx_member {
  * struct wgx_members - all zero but for @grace_ms is empty
  * @items: sorted by name
  * @synced: the registry has told all that it has, and answers
- * @held: how many are not let go, though their time has come
+ * @held: how many are gone and not let go, though the time of one at least has come
  */
 struct wgx_members {
 	struct wgx_member **items;

@@ -33,6 +33,7 @@ int wgx_cmd_doctor(int argc, char **argv);
 int wgx_cmd_monitor(int argc, char **argv);
 int wgx_cmd_name(int argc, char **argv);
 int wgx_cmd_boot(int argc, char **argv);
+int wgx_cmd_agent(int argc, char **argv);
 int wgx_cmd_genkey(int argc, char **argv);
 int wgx_cmd_genpsk(int argc, char **argv);
 int wgx_cmd_pubkey(int argc, char **argv);

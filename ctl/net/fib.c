@@ -24,33 +24,53 @@ static uint8_t short_table(uint32_t table)
 	return table < 256 ? (uint8_t)table : RT_TABLE_COMPAT;
 }
 
-int wgx_route_add(int ifindex, const struct wgx_prefix *dst, uint32_t table)
+/* @ifindex 0: it throws */
+static int change_route(int command, int flags, int ifindex, const struct wgx_prefix *dst,
+			uint32_t table)
 {
+	bool link = dst->family == AF_INET && ifindex;
 	struct rtmsg rtm = {
 		.rtm_family = dst->family,
 		.rtm_dst_len = dst->cidr,
 		.rtm_table = short_table(table),
 		.rtm_protocol = RTPROT_BOOT,
-		.rtm_scope = dst->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
-		.rtm_type = RTN_UNICAST,
+		.rtm_scope = link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+		.rtm_type = ifindex ? RTN_UNICAST : RTN_THROW,
 	};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+	struct nl_msg *msg = nlmsg_alloc_simple(command, flags);
 	int err = -ENOMEM;
 
 	if (!msg)
 		return -ENOMEM;
 	if (!nlmsg_append(msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) &&
 	    !nla_put(msg, RTA_DST, addr_len(dst->family), dst->addr) &&
-	    !nla_put_u32(msg, RTA_OIF, (uint32_t)ifindex) && !nla_put_u32(msg, RTA_TABLE, table))
+	    (!ifindex || !nla_put_u32(msg, RTA_OIF, (uint32_t)ifindex)) &&
+	    !nla_put_u32(msg, RTA_TABLE, table))
 		err = wgx_nl_call_once(msg, NULL, NULL);
 	nlmsg_free(msg);
 	return err;
+}
+
+int wgx_route_add(int ifindex, const struct wgx_prefix *dst, uint32_t table)
+{
+	return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, ifindex, dst, table);
+}
+
+int wgx_route_throw(const struct wgx_prefix *dst, uint32_t table)
+{
+	return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, 0, dst, table);
+}
+
+int wgx_route_delete(int ifindex, const struct wgx_prefix *dst, uint32_t table)
+{
+	return change_route(RTM_DELROUTE, 0, ifindex, dst, table);
 }
 
 /* What is looked for among the routes; 0: any */
 struct route_reader {
 	int ifindex;
 	uint32_t table;
+	uint8_t type; /* of what @fn gets */
 	wgx_route_fn fn;
 	void *arg;
 	bool found;
@@ -76,7 +96,7 @@ static int read_route(void *arg, const struct nlmsghdr *nlh)
 	if (r->ifindex && (int)wgx_nl_u32(tb[RTA_OIF], 0) != r->ifindex)
 		return 0;
 	r->found = true;
-	if (!r->fn || rtm->rtm_type != RTN_UNICAST)
+	if (!r->fn || rtm->rtm_type != r->type)
 		return 0;
 	dst.family = rtm->rtm_family;
 	dst.cidr = rtm->rtm_dst_len;
@@ -117,7 +137,15 @@ static int dump_routes(uint8_t family, struct route_reader *r)
 
 int wgx_route_each(uint8_t family, int ifindex, uint32_t table, wgx_route_fn fn, void *arg)
 {
-	struct route_reader r = {.ifindex = ifindex, .table = table, .fn = fn, .arg = arg};
+	struct route_reader r = {
+		.ifindex = ifindex, .table = table, .type = RTN_UNICAST, .fn = fn, .arg = arg};
+
+	return dump_routes(family, &r);
+}
+
+int wgx_throw_each(uint8_t family, uint32_t table, wgx_route_fn fn, void *arg)
+{
+	struct route_reader r = {.table = table, .type = RTN_THROW, .fn = fn, .arg = arg};
 
 	return dump_routes(family, &r);
 }
@@ -274,9 +302,9 @@ int wgx_rule_add(struct wgx_rule *rule)
 	return err;
 }
 
-int wgx_rule_delete(const struct wgx_rule *rule)
+static int call_rule(int command, int flags, const struct wgx_rule *rule)
 {
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_DELRULE, 0);
+	struct nl_msg *msg = nlmsg_alloc_simple(command, flags);
 	int err = -ENOMEM;
 
 	if (!msg)
@@ -285,4 +313,16 @@ int wgx_rule_delete(const struct wgx_rule *rule)
 		err = wgx_nl_call_once(msg, NULL, NULL);
 	nlmsg_free(msg);
 	return err;
+}
+
+int wgx_rule_ensure(const struct wgx_rule *rule)
+{
+	int err = call_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
+
+	return err == -EEXIST ? 0 : err;
+}
+
+int wgx_rule_delete(const struct wgx_rule *rule)
+{
+	return call_rule(RTM_DELRULE, 0, rule);
 }

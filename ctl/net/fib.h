@@ -14,10 +14,17 @@
 /** wgx_route_add() - as `ip route add DST dev IFINDEX table TABLE`; 0, -EEXIST, negative errno */
 int wgx_route_add(int ifindex, const struct wgx_prefix *dst, uint32_t table);
 
+/** wgx_route_throw() - as `ip route add throw DST table TABLE`: what it matches goes on to the next rule's table */
+int wgx_route_throw(const struct wgx_prefix *dst, uint32_t table);
+/** wgx_route_delete() - by a device here, or with @ifindex 0 one that throws; 0, -ESRCH, negative errno */
+int wgx_route_delete(int ifindex, const struct wgx_prefix *dst, uint32_t table);
+
 /** wgx_route_fn - the destination of one route; a negative return stops the reading and is passed on */
 typedef int (*wgx_route_fn)(void *arg, const struct wgx_prefix *dst);
 /** wgx_route_each() - of the unicast routes by a device in a table, of one family */
 int wgx_route_each(uint8_t family, int ifindex, uint32_t table, wgx_route_fn fn, void *arg);
+/** wgx_throw_each() - of the routes of a table that throw, of one family */
+int wgx_throw_each(uint8_t family, uint32_t table, wgx_route_fn fn, void *arg);
 /** wgx_table_in_use() - has @table a route, of IPv4 or IPv6? 1, 0, negative errno */
 int wgx_table_in_use(uint32_t table);
 
@@ -62,6 +69,8 @@ struct wgx_rule {
  * Return: 0 or negative errno.
  */
 int wgx_rule_add(struct wgx_rule *rule);
+/** wgx_rule_ensure() - at @rule's own priority, which is not 0; one that is there already is fine */
+int wgx_rule_ensure(const struct wgx_rule *rule);
 /** wgx_rule_delete() - the one that is like @rule in all; 0, -ENOENT, negative errno */
 int wgx_rule_delete(const struct wgx_rule *rule);
 

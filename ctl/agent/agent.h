@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent: keeps an interface equal to what a registry tells of the cluster. One thread, one loop; it forwards
+ * nothing, so its death and its restart disturb no packet.
+ */
+#ifndef WGX_AGENT_AGENT_H
+#define WGX_AGENT_AGENT_H
+
+#include "agent/options.h"
+#include "agent/registry.h"
+#include "agent/state.h"
+#include "agent/tunnel.h"
+#include "daemon/event.h"
+
+/** enum wgx_rotation - where the change of this node's key is */
+enum wgx_rotation {
+	WGX_ROTATION_NONE,
+	WGX_ROTATION_ANNOUNCED, /* the next key is published; others are yet to say that they know it */
+	WGX_ROTATION_RETIRING, /* the key is new; packets under the previous one may be on their way */
+};
+
+struct wgx_agent {
+	const struct wgx_agent_options *options;
+	bool dry; /* change nothing: for `plan` without an agent */
+	int epoll_fd;
+	struct wgx_event signals, addresses, daemon, server;
+	struct wgx_registry *registry;
+	struct wgx_registry_events events;
+	struct wgx_members members;
+	struct wgx_state state;
+	struct wgx_tunnel tunnel;
+	struct wgx_own_addresses own;
+	struct wgx_prefixes exempt; /* of the registry's own */
+	struct wgx_node self, published;
+	struct wgx_want want;
+	struct wgx_have have;
+	struct wgx_plan plan;
+	char registry_problem[512];
+	bool publish_due, save_due, own_due, names_due, stopping;
+	size_t failed_steps;
+	uint64_t converge_at, expire_at, retire_at; /* ms of CLOCK_BOOTTIME */
+	uint64_t converged; /* how often */
+	enum wgx_rotation rotation;
+};
+
+/** wgx_agent_run() - until a signal ends it; an exit status */
+int wgx_agent_run(const struct wgx_agent_options *o);
+/** wgx_agent_dry_plan() - print what an agent with these options would change; an exit status */
+int wgx_agent_dry_plan(const struct wgx_agent_options *o);
+
+/** wgx_agent_now() - ms of the clock by which the agent goes */
+uint64_t wgx_agent_now(void);
+/** wgx_agent_soon() - look at everything again within @ms */
+void wgx_agent_soon(struct wgx_agent *a, uint64_t ms);
+
+/* rotate.c */
+/** wgx_agent_rotate() - announce the next key; NULL, or why not */
+const char *wgx_agent_rotate(struct wgx_agent *a);
+/** wgx_agent_rotate_step() - switch once all have seen it, retire what is over; after each convergence */
+void wgx_agent_rotate_step(struct wgx_agent *a);
+/** wgx_agent_rotation_begin() - where a former agent has left it */
+void wgx_agent_rotation_begin(struct wgx_agent *a);
+/** wgx_agent_waits_for() - the names of those that have not seen the next key yet */
+json_t *wgx_agent_waits_for(const struct wgx_agent *a);
+
+/* report.c */
+json_t *wgx_agent_status_json(const struct wgx_agent *a);
+json_t *wgx_agent_peers_json(const struct wgx_agent *a);
+/** wgx_agent_plan_json() - {"steps": [text], "pending": [text], "refused": [text]} */
+json_t *wgx_agent_plan_json(const struct wgx_agent *a);
+/** wgx_agent_ready() - synced, published, and strict mode, where wanted, in force */
+bool wgx_agent_ready(const struct wgx_agent *a);
+
+/* server.c */
+/** wgx_agent_socket() - /run/wgx/INODE.IFACE.agent; 0, or a negative errno */
+int wgx_agent_socket(const char *interface, char *path, size_t size);
+int wgx_agent_serve(struct wgx_agent *a);
+void wgx_agent_serve_end(struct wgx_agent *a);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int wgx_file_write(int directory, const char *name, const void *data, size_t len, mode_t mode)
+{
+	char new[NAME_MAX + 16];
+	int fd, err;
+
+	/* a name that is no record's, beside the file that it becomes */
+	if (snprintf(new, sizeof(new), ".%s.new", name) > NAME_MAX)
+		return -ENAMETOOLONG;
+	unlinkat(directory, new, 0);
+	fd = openat(directory, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	err = write_all(fd, data, len);
+	if (!err && (fchmod(fd, mode) || fsync(fd)))
+		err = -errno;
+	if (close(fd) && !err)
+		err = -errno;
+	if (!err && renameat(directory, new, directory, name))
+		err = -errno;
+	if (err)
+		unlinkat(directory, new, 0);
+	else
+		(void)fsync(directory); /* some file systems cannot, and need not */
+	return err;
+}
+
+int wgx_file_write_json(int directory, const char *name, const json_t *o, mode_t mode)
+{
+	char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL, *line = NULL;
+	int len = text ? asprintf(&line, "%s\n", text) : -1;
+	int err = len < 0 ? -ENOMEM : wgx_file_write(directory, name, line, (size_t)len, mode);
+
+	free(text);
+	if (len >= 0)
+		free(line);
+	return err;
+}
+
+static ssize_t read_all(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, text + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		len += (size_t)n;
+		if (len == size)
+			return -EFBIG;
+		if (!n)
+			break;
+	}
+	text[len] = '\0';
+	return (ssize_t)len;
+}
+
+ssize_t wgx_file_read(int directory, const char *name, char *text, size_t size)
+{
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st))
+		n = -errno;
+	else
+		n = S_ISREG(st.st_mode) ? read_all(fd, text, size) : -EINVAL;
+	close(fd);
+	return n;
+}
