@@ -29,7 +29,7 @@ static int ask(const char *interface, const char *cmd, json_t **ret)
 	int err = wgx_agent_socket(interface, path, sizeof(path)), fd = -1, status = WGX_EXIT_OK;
 
 	if (!err) {
-		fd = wgx_client_open(path);
+		fd = wgx_client_open(path, WGX_CLIENT_TIMEOUT_S);
 		err = fd < 0 ? fd : wgx_client_call(fd, request, &answer);
 	}
 	json_decref(request);

@@ -18,7 +18,8 @@ struct wgx_guard {
 	uint32_t key; /* ifindex under which the maps know it; 0: they do not */
 	unsigned int n_exempt;
 	struct wgx_prefix *exempt;
-	unsigned int n_protect; /* networks that belong into a tunnel, whether a peer has them or not */
+	unsigned int
+		n_protect; /* networks that belong into a tunnel, whether a peer has them or not */
 	struct wgx_prefix *protect;
 };
 

@@ -98,7 +98,8 @@ struct wgx_strict_state {
 	struct wgx_strict_prog *prog; /* NULL: off */
 	struct wgx_served *slots[WGX_STRICT_TRIES];
 	bool inherited[WGX_STRICT_TRIES]; /* a dead daemon's */
-	uint32_t protect_slot; /* of the networks that are protected, and one more; 0: there are none */
+	uint32_t
+		protect_slot; /* of the networks that are protected, and one more; 0: there are none */
 	bool all; /* an interface's allowed IPs are not known: all plaintext is dropped */
 	bool protect_incomplete; /* nor are the networks that are protected */
 	bool keep; /* what is pinned is not ours to remove */

@@ -240,7 +240,8 @@ struct wgx_strict_device {
 };
 #define WGX_STRICT_REPORT 0x1
 #define WGX_STRICT_NO_EXEMPTIONS 0x2 /* for the next daemon: none are wanted */
-#define WGX_STRICT_KEEP 0x4 /* for the next daemon: stays when a daemon ends, for networks are protected */
+#define WGX_STRICT_KEEP \
+	0x4 /* for the next daemon: stays when a daemon ends, for networks are protected */
 _Static_assert(sizeof(struct wgx_strict_device) == 32, "no padding");
 
 /* counts: PERCPU_HASH, __u32 ifindex -> this. Entries made by the control thread, counted by the program. */
