@@ -187,7 +187,7 @@ int wgx_agent_serve(struct wgx_agent *a)
 		return err;
 	/* nobody else's: the state directory is locked */
 	unlink(path);
-	fd = wgx_socket_listen(WGX_RUN_DIR, path);
+	fd = wgx_socket_listen(WGX_RUN_DIR, path, 0600);
 	if (fd < 0)
 		return fd;
 	err = wgx_event_add(a->epoll_fd, &a->server, fd, listener_ready, a);
