@@ -47,6 +47,12 @@ static const struct wgx_command commands[] = {
 	 "  PEER     one peer, by its name or public key\n"
 	 "  --drops  how many packets were lost, where and why, by interface and peer\n"
 	 "  --json   all of it, for programs\n"},
+	{"top", wgx_cmd_top, "[IFACE] [--once] [--interval SECONDS] [--sort KEY]",
+	 "Watch peers by traffic, and the daemon's threads, on a terminal",
+	 "  --once               print one picture, without a terminal, and end\n"
+	 "  --interval SECONDS   between two pictures, 1 to 3600 (1)\n"
+	 "  --sort KEY           traffic (the default), handshake, drops or name\n\n"
+	 "Keys: q quit, s sort, p pause, h help; arrows, PgUp, PgDn, Home and End.\n"},
 	{"metrics", wgx_cmd_metrics, "[--listen ADDRESS:PORT | --listen PATH | --once]",
 	 "Serve the numbers of wgx show --json to Prometheus, over HTTP",
 	 "  --listen ADDRESS:PORT  where; 127.0.0.1:9586 unless given\n"

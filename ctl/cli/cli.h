@@ -26,6 +26,7 @@ int wgx_cmd_interface(int argc, char **argv);
 int wgx_cmd_attach(int argc, char **argv);
 int wgx_cmd_detach(int argc, char **argv);
 int wgx_cmd_show(int argc, char **argv);
+int wgx_cmd_top(int argc, char **argv);
 int wgx_cmd_up(int argc, char **argv);
 int wgx_cmd_down(int argc, char **argv);
 int wgx_cmd_metrics(int argc, char **argv);

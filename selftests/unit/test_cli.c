@@ -116,6 +116,11 @@ static void test_usage(void **state)
 		 "wgx monitor: option '--json=1' takes no value (see 'wgx help monitor')\n"},
 		{"wgx monitor w:0",
 		 "wgx monitor: interface name 'w:0' contains ':' (see 'wgx help monitor')\n"},
+		{"wgx top wg0 wg1",
+		 "wgx top: one interface at a time: unexpected 'wg1' (see 'wgx help top')\n"},
+		{"wgx top --sort", "wgx top: option '--sort' needs a value (see 'wgx help top')\n"},
+		{"wgx top --interval 3601", "wgx top: interval '3601' is not 1 to 3600 seconds "
+					    "(see 'wgx help top')\n"},
 		{"wgx doctor wg0",
 		 "wgx doctor: takes no argument: 'wg0' (see 'wgx help doctor')\n"},
 		{"wgx doctor --jsn",
