@@ -15,6 +15,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/stamps.h"
+#include "device/device.h"
 #include "doctor/doctor.h"
 #include "net/bpffs.h"
 #include "net/sysctl.h"
@@ -333,7 +334,7 @@ static void check_mark(struct wgx_doctor *d, int64_t now)
 
 void wgx_check_clock(struct wgx_doctor *d)
 {
-	int64_t now = time(NULL);
+	int64_t now = (int64_t)(wgx_clock_ns(CLOCK_REALTIME) / 1000000000u);
 
 	if (now < OLDEST) {
 		wgx_found(&d->report, WGX_PROBLEM, "clock", NULL,

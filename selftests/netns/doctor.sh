@@ -24,11 +24,16 @@ findings() {
 		'.findings[] | select(.level == $l and .check == $c and ($o == "" or .object == $o)) | .text' \
 		"$WORK/doctor.json"
 }
-remedy_of() { jq -r --arg c "$2" --arg l "$1" '[.findings[] | select(.level == $l and .check == $c) | .remedy][0] // ""' "$WORK/doctor.json"; }
+# remedy_of LEVEL CHECK [OBJECT]: that of the first
+remedy_of() {
+	jq -r --arg l "$1" --arg c "$2" --arg o "${3:-}" \
+		'[.findings[] | select(.level == $l and .check == $c and ($o == "" or .object == $o)) | .remedy][0] // ""' \
+		"$WORK/doctor.json"
+}
 # named LEVEL CHECK OBJECT TEXT: such a finding, with a remedy
 named() {
 	look
-	findings "$1" "$2" "$3" | grep -F -- "$4" && [ -n "$(remedy_of "$1" "$2")" ] || {
+	findings "$1" "$2" "$3" | grep -F -- "$4" && [ -n "$(remedy_of "${@:1:3}")" ] || {
 		cat "$WORK/doctor.json"
 		return 1
 	}
@@ -36,7 +41,7 @@ named() {
 # cured LEVEL CHECK OBJECT TEXT: the remedy is a command; done, the finding is gone
 cured() {
 	local command
-	command=$(remedy_of "$1" "$2")
+	command=$(remedy_of "${@:1:3}")
 	echo "$command"
 	# shellcheck disable=SC2086
 	on A $command && look && [ -z "$(findings "$1" "$2" "$3" | grep -F -- "$4")" ]
@@ -72,11 +77,11 @@ check 'ping' ping_ok A 10.7.0.2
 look
 check_equal 'no problem' "$(jq .problems "$WORK/doctor.json")" 0 || cat "$WORK/doctor.json"
 check_equal 'exit status' "$(cat "$WORK/status")" 0
-for c in privileges kernel bpffs clock daemon interface mode offloads mtu routes rp_filter firewall; do
+for c in privileges kernel bpffs hardening clock daemon interface mode offloads mtu routes rp_filter firewall; do
 	check "in order: $c" [ -n "$(findings ok $c)" ]
 done
 check_equal 'the mode in use' "$(findings ok mode eth0)" 'attached, mode tcx'
-check 'the way of wg0' grep -q AF_XDP <(findings ok mode wg0)
+check 'the way of wg0' grep -q AF_XDP <(findings ok mode wg0; findings warning mode wg0)
 wgx A doctor >"$WORK/text"
 check 'for people: a line each' grep -qE '^ok       mtu          wg0: 1420, and 60 for the tunnel, fit the 1500 of eth0$' "$WORK/text"
 check 'for people: the sum' grep -qE '^0 problems, [0-9]+ warnings?$' "$WORK/text"
@@ -127,6 +132,31 @@ check_equal 'strict, and the routes are right' "$(findings ok rp_filter wg0)" \
 check 'strict on the underlay is a note' [ -n "$(findings note rp_filter eth0)" ]
 on A sysctl -q -w net.ipv4.conf.all.rp_filter=0
 
+# A full tunnel, whose answers come by eth0: without their mark they would be routed into wg0.
+on A ip route add default via 192.0.2.2
+on A ip route add default dev wg0 table 51820
+on A ip rule add not fwmark 51820 table 51820
+on A ip rule add table main suppress_prefixlength 0
+on A wg set wg0 fwmark 51820
+wg_peer A wg0 B wg0 endpoint 198.51.100.1:51820
+on A sysctl -q -w net.ipv4.conf.eth0.rp_filter=1 net.ipv4.conf.all.src_valid_mark=0
+breaks 'strict without marks' problem rp_filter eth0 'it does not look at the mark of wg0'
+on A sysctl -q -w net.ipv4.conf.eth0.rp_filter=0
+on A wg set wg0 fwmark 0
+on A ip rule del table main suppress_prefixlength 0
+on A ip rule del not fwmark 51820 table 51820
+on A ip route del default
+wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820
+
+# on a gateway
+on A sysctl -q -w net.ipv4.ip_forward=1
+if on A ethtool -k eth1 | grep -q '^rx-udp-gro-forwarding: off$'; then
+	breaks 'a gateway' note offloads eth1 'UDP from here goes into tunnels one packet at a time'
+else
+	skip 'a gateway' 'no such offload'
+fi
+on A sysctl -q -w net.ipv4.ip_forward=0
+
 # ---- the firewall ----
 
 on A nft 'table inet f { chain in { type filter hook input priority 0; policy accept; udp dport 51820 drop; }; }'
@@ -140,6 +170,34 @@ breaks 'it depends' note firewall eth0 'unless a rule that cannot be judged here
 on A nft flush ruleset
 look
 check 'no firewall' [ -n "$(findings ok firewall wg0)" ]
+
+# ---- the kernel ----
+
+# hide DIRECTORY [SUBDIRECTORY | FILE TEXT]: from now on it has only this
+hide() {
+	on A mount -t tmpfs tmpfs "$1"
+	[ $# -lt 2 ] || on A mkdir -p "$1/$2"
+	[ $# -lt 3 ] || on A sh -c 'rmdir "$1" && echo "$2" >"$1"' sh "$1/$2" "$3"
+}
+hide /sys/kernel/btf
+breaks 'no BTF' problem kernel '' 'it does not describe its types' later
+on A umount /sys/kernel/btf
+hide /sys/module wireguard
+breaks "the kernel's driver" note driver '' 'this kernel has a WireGuard driver: wg-quick uses that' later
+check 'wgx up is the way' grep -q '^wgx up NAME' <(remedy_of note driver)
+on A umount /sys/module
+if [ -d /sys/kernel/security ]; then
+	hide /sys/kernel/security lockdown 'none integrity [confidentiality]'
+	breaks 'lockdown' warning hardening lockdown 'confidentiality' later
+	on A umount /sys/kernel/security
+else
+	skip 'lockdown' 'no /sys/kernel/security'
+fi
+WGX_DISABLE=generic_frags,uso wgx A doctor --json >"$WORK/doctor.json"
+check_equal 'what the kernel lacks' "$(jq -r '.findings[] | select(.check == "features") | .object' "$WORK/doctor.json" |
+	grep -xE 'generic_frags|uso' | tr '\n' ' ')" 'generic_frags uso '
+check_equal 'and which has it' "$(jq -r '.findings[] | select(.object == "uso") | .remedy' "$WORK/doctor.json")" \
+	'Linux 6.2 or later'
 
 # ---- interfaces and the daemon ----
 
@@ -168,6 +226,11 @@ on A sh -c 'echo wgx stamp 1 40000000ffffffff00000000 >/var/lib/wgx/stamp'
 breaks 'a clock that is behind' warning clock '' 'behind the last handshake' later
 on A sh -c 'echo nonsense >/var/lib/wgx/stamp'
 breaks 'a damaged stamp' warning clock /var/lib/wgx 'damaged' later
+on A rm /var/lib/wgx/stamp
+clock_own A # for what is started from here on
+clock_jump A real -150000000
+breaks 'a clock of years ago' problem clock '' 'it shows a time before 2024' later
+clock_jump A real 150000000
 on A kill -KILL "$(daemon_pid A wg0)"
 breaks 'a dead daemon' problem daemon wg0 'its daemon has died' later
 
@@ -176,6 +239,13 @@ breaks 'a dead daemon' problem daemon wg0 'its daemon has died' later
 status=0
 on A setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$WGX" doctor --json >"$WORK/doctor.json" || status=$?
 check_equal 'without privileges: a problem' "$status $(findings problem privileges | cut -d: -f1)" '1 missing capabilities'
+if unshare --user --map-root-user true 2>/dev/null; then
+	status=0
+	on A unshare --user --map-root-user "$WGX" doctor --json >"$WORK/doctor.json" || status=$?
+	check_equal 'in a user namespace' "$status $(findings problem privileges | cut -d: -f1)" '1 this is a user namespace'
+else
+	skip 'in a user namespace' 'none can be made'
+fi
 check 'an argument' fails_with 2 "wgx doctor: takes no argument: 'wg0' (see 'wgx help doctor')" wgx A doctor wg0
 check 'a bad option' fails_with 2 "wgx doctor: unknown option '-x' (see 'wgx help doctor')" wgx A doctor -x
 
