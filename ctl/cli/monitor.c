@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/monitor.h"
+#include "device/device.h"
 
 enum { OPTION_JSON = WGX_OPTION_LONG };
 
@@ -66,13 +66,10 @@ static int print(const struct monitor *m, const json_t *event)
 /* @event: the reference is taken */
 static int tell(const struct monitor *m, const char *name, json_t *event)
 {
-	struct timespec now;
-	json_t *all;
+	const uint64_t ms = wgx_clock_ns(CLOCK_REALTIME) / 1000000u;
+	json_t *all = json_pack("{s:f, s:s}", "time", (double)ms / 1000, "event", name);
 	int status;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	all = json_pack("{s:f, s:s}", "time",
-			(double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1000, "event", name);
 	json_object_update(all, event);
 	json_decref(event);
 	status = print(m, all);

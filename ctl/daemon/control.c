@@ -448,9 +448,10 @@ void wgx_control_stop(struct wgx_daemon *d)
 	struct wgx_control_client *c, *next;
 	char path[128];
 
-	wgx_control_tell(d); /* that the last interface is gone, say */
-	cds_list_for_each_entry_safe(c, next, &d->control_clients, all)
+	cds_list_for_each_entry_safe(c, next, &d->control_clients, all) {
+		(void)tell(c); /* that the last interface is gone, say */
 		free_client(c);
+	}
 	if (d->control_listener.fd < 0)
 		return;
 	wgx_event_close(d->epoll_fd, &d->control_listener);

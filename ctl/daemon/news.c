@@ -102,9 +102,10 @@ bool wgx_news_next(struct wgx_news *n, uint64_t *cursor, struct wgx_news_item *r
 /* To the millisecond: a double holds that. */
 static json_t *event_json(const char *event, uint64_t real)
 {
+	const uint64_t ms = real / 1000000u;
 	json_t *o = json_object();
 
-	json_object_set_new(o, "time", json_real((double)(real / 1000000u) / 1000));
+	json_object_set_new(o, "time", json_real((double)ms / 1000));
 	json_object_set_new(o, "event", json_string(event));
 	return o;
 }
