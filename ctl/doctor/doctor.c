@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* wgx doctor: one check after the other; what each has found is the report. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static void ask_daemon(struct wgx_doctor *d)
 	json_t *request = json_pack("{s:s}", "cmd", "show");
 	int fd = wgx_client_connect();
 
+	d->no_daemon = fd == -ESRCH;
 	if (fd >= 0 && request && !wgx_client_call(fd, request, &d->show) &&
 	    wgx_client_error(d->show)) {
 		json_decref(d->show);

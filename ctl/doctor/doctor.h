@@ -26,6 +26,7 @@ struct wgx_way_out {
 struct wgx_doctor {
 	struct wgx_report report;
 	json_t *show; /* what the daemon says; NULL: there is none, or it cannot be asked */
+	bool no_daemon; /* there is none, for certain */
 	bool privileged; /* has what a daemon needs to start */
 	const struct wgx_features *features; /* NULL: they could not be tried */
 	struct wgx_way_out ways[WGX_ROUTES_MAX];

@@ -58,13 +58,16 @@ void wgx_check_daemon(struct wgx_doctor *d)
 	if (d->show) {
 		wgx_found(&d->report, WGX_FINE, "daemon", NULL, "version %s, process %d",
 			  string_of(d->show, "version"), (int)number_of(d->show, "pid"));
+	} else if (d->no_daemon) {
+		wgx_found(&d->report, WGX_NOTE, "daemon", NULL,
+			  "none runs in this network namespace");
+		wgx_remedy(&d->report, "wgx up NAME, or wgx wg0, starts one");
 	} else {
-		wgx_found(&d->report, WGX_NOTE, "daemon", NULL, "none %s in this network namespace",
-			  d->privileged ? "runs" : "can be asked");
-		wgx_remedy(&d->report, d->privileged ? "wgx up NAME, or wgx wg0, starts one"
-						     : "run wgx as root");
+		wgx_found(&d->report, WGX_NOTE, "daemon", NULL, "it cannot be asked");
+		wgx_remedy(&d->report, "run wgx as root");
 	}
-	check_orphans(d);
+	if (d->show || d->no_daemon)
+		check_orphans(d);
 }
 
 /* ---- each interface ---- */

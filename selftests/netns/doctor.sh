@@ -199,6 +199,23 @@ check_equal 'what the kernel lacks' "$(jq -r '.findings[] | select(.check == "fe
 check_equal 'and which has it' "$(jq -r '.findings[] | select(.object == "uso") | .remedy' "$WORK/doctor.json")" \
 	'Linux 6.2 or later'
 
+# ---- without privileges ----
+
+# as_nobody command ...: exit status and problems of what runs without root's powers by that command
+as_nobody() {
+	local status=0
+	on A "$@" "$WGX" doctor --json >"$WORK/doctor.json" || status=$?
+	echo "$status $(jq -r '.findings[] | select(.level == "problem") | .text' "$WORK/doctor.json" | cut -d: -f1)"
+}
+check_equal 'without capabilities' "$(as_nobody setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
+	--bounding-set=-all)" '1 missing capabilities'
+check_equal 'the daemon cannot be asked' "$(findings note daemon)" 'it cannot be asked'
+if unshare --user --map-root-user true 2>/dev/null; then
+	check_equal 'in a user namespace' "$(as_nobody unshare --user --map-root-user)" '1 this is a user namespace'
+else
+	skip 'in a user namespace' 'none can be made'
+fi
+
 # ---- interfaces and the daemon ----
 
 on A mount -t tmpfs tmpfs /sys/fs/bpf
@@ -234,18 +251,8 @@ clock_jump A real 150000000
 on A kill -KILL "$(daemon_pid A wg0)"
 breaks 'a dead daemon' problem daemon wg0 'its daemon has died' later
 
-# ---- without privileges, and mistakes ----
+# ---- mistakes ----
 
-status=0
-on A setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$WGX" doctor --json >"$WORK/doctor.json" || status=$?
-check_equal 'without privileges: a problem' "$status $(findings problem privileges | cut -d: -f1)" '1 missing capabilities'
-if unshare --user --map-root-user true 2>/dev/null; then
-	status=0
-	on A unshare --user --map-root-user "$WGX" doctor --json >"$WORK/doctor.json" || status=$?
-	check_equal 'in a user namespace' "$status $(findings problem privileges | cut -d: -f1)" '1 this is a user namespace'
-else
-	skip 'in a user namespace' 'none can be made'
-fi
 check 'an argument' fails_with 2 "wgx doctor: takes no argument: 'wg0' (see 'wgx help doctor')" wgx A doctor wg0
 check 'a bad option' fails_with 2 "wgx doctor: unknown option '-x' (see 'wgx help doctor')" wgx A doctor -x
 
