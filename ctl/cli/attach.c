@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* wgx attach DEV, wgx detach DEV: packets of a device go through BPF to the workers; strict mode. */
 #include <getopt.h>
+#include <linux/bpf.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "net/programs.h"
 #include "proto/prefix.h"
 
 enum {
@@ -183,6 +186,17 @@ static json_t *attach_request(const char *device, const struct attach_options *o
 	return request;
 }
 
+/* What stands in the way of native XDP has a name, which the daemon may not ask for. */
+static void name_xdp_program(const char *device)
+{
+	int ifindex = (int)if_nametoindex(device);
+	char name[BPF_OBJ_NAME_LEN];
+	uint32_t id = ifindex ? wgx_xdp_other(ifindex, name, sizeof(name)) : 0;
+
+	if (id && name[0])
+		fprintf(stderr, "wgx: XDP program %u is %s\n", id, name);
+}
+
 static int request_attach(const char *device, const struct attach_options *o)
 {
 	json_t *answer;
@@ -191,6 +205,8 @@ static int request_attach(const char *device, const struct attach_options *o)
 
 	if (!status)
 		status = wgx_client_request(attach_request(device, o), &answer);
+	if (status && !strcmp(o->mode, "native"))
+		name_xdp_program(device);
 	if (status)
 		return status;
 	text = json_string_value(json_object_get(answer, "mode"));

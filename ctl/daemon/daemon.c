@@ -86,14 +86,24 @@ static int allow_group(void)
 	return wgx_socket_allow_group(getenv("WGX_GROUP"), directories);
 }
 
+/* As many as may be, where that many are not allowed */
+static void raise_file_limit(void)
+{
+	struct rlimit files = {65536, 65536};
+
+	if (!setrlimit(RLIMIT_NOFILE, &files) || getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void raise_limits(void)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-	const struct rlimit files = {65536, 65536};
 
 	/* keys are locked; before Linux 5.11 BPF maps count as locked memory too */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	(void)setrlimit(RLIMIT_NOFILE, &files);
+	raise_file_limit();
 	/* a large configuration takes tens of megabytes for a moment: they are the kernel's again afterwards */
 	(void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	/* secrets pass through the stacks, which no madvise can leave out of a core dump */

@@ -354,27 +354,37 @@ static int load_xdp(const struct wgx_ingress_prog *p, struct wgx_ingress_attachm
 	return err ?: load("wgx_ingress", a->skel->skeleton);
 }
 
-/* Who is there. To ask for a name takes CAP_SYS_ADMIN; else the id must do. */
-static void tell_other(int ifindex, char *msg, size_t size)
+uint32_t wgx_xdp_other(int ifindex, char *name, size_t size)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_prog_info info = {0};
 	uint32_t id = 0, len = sizeof(info);
 	int fd;
 
+	name[0] = '\0';
 	if (!bpf_xdp_query(ifindex, 0, &q))
 		id = q.drv_prog_id ?: q.skb_prog_id ?: q.hw_prog_id ?: q.prog_id;
-	if (!id) {
+	fd = id ? bpf_prog_get_fd_by_id(id) : -1;
+	if (fd < 0)
+		return id;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+		snprintf(name, size, "%s", info.name);
+	close(fd);
+	return id;
+}
+
+/* Who is there. The daemon, without CAP_SYS_ADMIN, does not hear the name; `wgx attach` adds it. */
+static void tell_other(int ifindex, char *msg, size_t size)
+{
+	char name[BPF_OBJ_NAME_LEN];
+	uint32_t id = wgx_xdp_other(ifindex, name, sizeof(name));
+
+	if (!id)
 		snprintf(msg, size, "another XDP program is attached");
-		return;
-	}
-	fd = bpf_prog_get_fd_by_id(id);
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && info.name[0])
-		snprintf(msg, size, "XDP program %s (id %u) is attached", info.name, id);
+	else if (name[0])
+		snprintf(msg, size, "XDP program %s (id %u) is attached", name, id);
 	else
 		snprintf(msg, size, "an XDP program (id %u) is attached", id);
-	if (fd >= 0)
-		close(fd);
 }
 
 /* Return: the errno that callers know, with the text for the user where there is one */

@@ -93,6 +93,13 @@ int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress
 		       char *msg, size_t msg_size, struct wgx_ingress_attachment **ret);
 /** wgx_xdp_attach() - any XDP program; return: the link's descriptor, or an error with @msg, as above */
 int wgx_xdp_attach(int prog_fd, int ifindex, bool native, char *msg, size_t msg_size);
+/**
+ * wgx_xdp_other() - the XDP program on a device
+ * @name: of @size bytes; empty where it has none, or the caller lacks CAP_SYS_ADMIN
+ *
+ * Return: its id; 0: none.
+ */
+uint32_t wgx_xdp_other(int ifindex, char *name, size_t size);
 /** wgx_ingress_set_xsk() - XDP modes; -EINVAL in tc mode */
 int wgx_ingress_set_xsk(struct wgx_ingress_attachment *a, uint32_t queue, int xsk_fd);
 /** wgx_ingress_detach() - NULL is legal */

@@ -52,6 +52,21 @@ else
 	skip 'a forbidden call ends it with SIGSYS' 'needs gdb'
 fi
 
+# ---- what the units leave ----
+
+host_add D
+mkdir -m 0700 "$WORK/d"
+printf '[Interface]\nPrivateKey = %s\nAddress = 10.8.0.1/24\nPostUp = ip netns add x && ip netns exec x true\nPreDown = ip netns del x\n' \
+	"$(cat "$WORK/A.wg0.key")" >"$WORK/d/wg0.conf"
+for unit in "$TOP"/deploy/wgx*.service; do
+	left=$(sed -n 's/^CapabilityBoundingSet=~//p' "$unit" | tr ' ' '\n' | sed 's/^CAP_/-/' | tr A-Z a-z | paste -sd,)
+	check "$(basename "$unit") leaves capabilities out" test "$(tr , '\n' <<<"$left" | wc -l)" -gt 10
+	check 'wgx up without them, and ip netns in a hook' on D setpriv --bounding-set "$left" "$WGX" up "$WORK/d/wg0.conf"
+	check 'the interface is configured' on D wg show wg0
+	check 'wgx down' on D setpriv --bounding-set "$left" "$WGX" down "$WORK/d/wg0.conf"
+	check 'it is gone' wait_for 20 not on D ip link show wg0
+done
+
 # ---- who may talk to it ----
 
 user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
