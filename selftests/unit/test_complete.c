@@ -44,7 +44,7 @@ static void test_commands(void **state)
 
 static void test_options(void **state)
 {
-	assert_string_equal(offered("wgx attach --"), "--mode --strict --exempt --report --help");
+	assert_string_equal(offered("wgx attach --"), "--mode --lan --strict --exempt --protect --report --help");
 	assert_string_equal(offered("wgx attach eth0 --strict --e"), "--exempt");
 	assert_string_equal(offered("wgx attach --strict --s"), "");
 	assert_string_equal(offered("wgx attach --mode n"), "native none");
