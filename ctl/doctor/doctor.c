@@ -40,21 +40,28 @@ static int parse(int argc, char **argv, bool *json)
 	return WGX_EXIT_OK;
 }
 
-/* No daemon is no failure here. */
-static void ask_daemon(struct wgx_doctor *d)
+static int ask(json_t **ret)
 {
 	json_t *request = json_pack("{s:s}", "cmd", "show");
-	int fd = wgx_client_connect();
+	int fd = request ? wgx_client_connect() : -ENOMEM;
+	int err = fd < 0 ? fd : wgx_client_call(fd, request, ret);
 
-	d->no_daemon = fd == -ESRCH;
-	if (fd >= 0 && request && !wgx_client_call(fd, request, &d->show) &&
-	    wgx_client_error(d->show)) {
-		json_decref(d->show);
-		d->show = NULL;
-	}
 	if (fd >= 0)
 		close(fd);
 	json_decref(request);
+	return err;
+}
+
+/* No daemon is no failure here; nor is one that ends at this moment. */
+static void ask_daemon(struct wgx_doctor *d)
+{
+	int err = ask(&d->show);
+
+	d->no_daemon = err == -ESRCH || err == -ECONNRESET;
+	if (err || !wgx_client_error(d->show))
+		return;
+	json_decref(d->show);
+	d->show = NULL;
 }
 
 static void print(const struct wgx_report *r, bool json)

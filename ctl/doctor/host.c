@@ -60,15 +60,18 @@ static void list_missing(char *list, size_t size)
 	}
 }
 
-/* The kernel asks for some capabilities in the first user namespace. */
+/* The kernel asks for some capabilities in the first user namespace, which alone has all users as they are. */
 static bool in_user_namespace(void)
 {
-	unsigned int inside, outside, n;
-	char map[128];
+	const unsigned long all[] = {0, 0, 4294967295};
+	char map[128], *at = map;
 
-	return read_line("/proc/self/uid_map", map, sizeof(map)) &&
-	       sscanf(map, "%u %u %u", &inside, &outside, &n) == 3 &&
-	       (inside || outside || n != 4294967295u);
+	if (!read_line("/proc/self/uid_map", map, sizeof(map)))
+		return false;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (strtoul(at, &at, 10) != all[i])
+			return true;
+	return false;
 }
 
 void wgx_check_privileges(struct wgx_doctor *d)
@@ -107,12 +110,14 @@ static bool has_af_xdp(void)
 
 void wgx_check_kernel(struct wgx_doctor *d)
 {
-	unsigned int major = 0, minor = 0;
 	const char *check = "kernel";
+	unsigned long major, minor;
 	struct utsname u;
+	char *dot;
 
 	uname(&u);
-	sscanf(u.release, "%u.%u", &major, &minor);
+	major = strtoul(u.release, &dot, 10);
+	minor = *dot ? strtoul(dot + 1, NULL, 10) : 0;
 	if (major < 5 || (major == 5 && minor < 15)) {
 		wgx_found(&d->report, WGX_PROBLEM, check, NULL, "Linux %s is too old", u.release);
 		wgx_remedy(&d->report, "Linux 5.15 or later; 6.9 or later is fastest");

@@ -265,20 +265,21 @@ void wgx_check_routes(struct wgx_doctor *d)
 
 /* ---- the reverse-path filter, of IPv4 ---- */
 
-static int rp_filter(const char *device)
+/* A digit */
+static char rp_filter(const char *device)
 {
 	char value[8];
 
-	return wgx_sysctl_get("ipv4/conf/%s/rp_filter", device, value, sizeof(value)) ? 0
-										      : atoi(value);
+	return wgx_sysctl_get("ipv4/conf/%s/rp_filter", device, value, sizeof(value)) ? '0'
+										      : *value;
 }
 
 /* The kernel takes the larger one. */
 static bool is_strict(const char *device)
 {
-	int all = rp_filter("all"), own = rp_filter(device);
+	char all = rp_filter("all"), own = rp_filter(device);
 
-	return (all > own ? all : own) == 1;
+	return (all > own ? all : own) == '1';
 }
 
 static void remedy_strict(struct wgx_doctor *d, const char *device)

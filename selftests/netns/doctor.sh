@@ -249,6 +249,7 @@ clock_jump A real -150000000
 breaks 'a clock of years ago' problem clock '' 'it shows a time before 2024' later
 clock_jump A real 150000000
 on A kill -KILL "$(daemon_pid A wg0)"
+check 'the daemon is killed' wait_for 20 not daemon_pid A wg0
 breaks 'a dead daemon' problem daemon wg0 'its daemon has died' later
 
 # ---- mistakes ----
