@@ -20,7 +20,8 @@ struct token {
 	size_t len;
 	int depth; /* of brackets */
 	bool bar; /* between alternatives */
-	bool value; /* of the option before */
+	bool value; /* of the option before, the next word */
+	bool equal; /* "=tcx|native": of the option before, in the same word, or none */
 };
 
 struct grammar {
@@ -34,7 +35,8 @@ struct line {
 	struct grammar g;
 	char **words; /* behind the command */
 	int n; /* the last is not complete */
-	const char *cur; /* that one */
+	const char *cur; /* that one, but for what is before a value: "--mode=" */
+	const char *whole;
 	const char *interface; /* among the words, as far as is known; NULL: none */
 };
 
@@ -74,6 +76,7 @@ static void parse(const char *text, struct grammar *g)
 		}
 		*t = (struct token){.text = text, .len = strcspn(text, " []"), .depth = depth};
 		t->bar = t->len == 1 && *text == '|';
+		t->equal = t->text[0] == '=';
 		t->value = is_value(t, g->n ? t - 1 : NULL, touching);
 		touching = true;
 		text += t->len;
@@ -122,10 +125,8 @@ static void offer(const struct line *l, const char *word, const char *what)
 {
 	if (strncmp(word, l->cur, strlen(l->cur)) != 0 || !printable(word))
 		return;
-	if (what)
-		printf("%s\t%s\n", word, what);
-	else
-		puts(word);
+	printf("%.*s%s%s%s\n", (int)(l->cur - l->whole), l->whole, word, what ? "\t" : "",
+	       what ? what : "");
 }
 
 /* The daemon's answer; NULL: it is silent, or there is none. */
@@ -223,9 +224,9 @@ static const struct {
 	const char *kind; /* how the token begins */
 	void (*offer)(const struct line *l);
 } kinds[] = {
-	{"IFACE", offer_interfaces}, {"PEER", offer_peers}, {"DEV", offer_devices},
-	{"COMMAND", offer_commands}, {"FILE", offer_files}, {"PATH/NAME.conf", offer_tunnels},
-	{"PATH", offer_files},
+	{"IFACE", offer_interfaces},	   {"PEER", offer_peers}, {"DEV", offer_devices},
+	{"COMMAND", offer_commands},	   {"DIR", offer_files},  {"FILE", offer_files},
+	{"PATH/NAME.conf", offer_tunnels}, {"PATH", offer_files},
 };
 
 /* "auto|tcx": both of them */
@@ -264,7 +265,7 @@ static const struct token *next_operand(const struct grammar *g, size_t *at, siz
 	while (*at < end) {
 		const struct token *t = &g->tokens[(*at)++];
 
-		if (!t->bar && !is_option(t) && !t->value)
+		if (!t->bar && !is_option(t) && !t->value && !t->equal)
 			return t;
 	}
 	return NULL;
@@ -337,18 +338,34 @@ static void offer_options(const struct line *l, size_t at, size_t end)
 	}
 }
 
-/* The value of an option: of @word, or behind the '=' of what is being typed */
+/* The value of the option @word, which is the next word */
 static void offer_value(const struct line *l, const char *word)
 {
+	for (size_t i = 0; i + 1 < l->g.n; i++)
+		if (equals(&l->g.tokens[i], word) && l->g.tokens[i + 1].value)
+			offer_token(l, &l->g.tokens[i + 1]);
+}
+
+/* The value in the same word, behind "--preshared-key=": of "--preshared-key=FILE", or "--lan[=tcx|native]" */
+static void offer_equal_value(struct line *l, size_t len)
+{
+	l->cur += len;
 	for (size_t i = 0; i < l->g.n; i++) {
 		const struct token *t = &l->g.tokens[i];
-		const char *equal = memchr(t->text, '=', t->len);
+		struct token value = *t;
 
-		if (equals(t, word) && i + 1 < l->g.n && l->g.tokens[i + 1].value)
-			offer_token(l, t + 1);
-		else if (is_option(t) && equal && !strncmp(word, t->text, equal - t->text + 1) &&
-			 !strncmp(equal, "=FILE", 5))
-			offer_files(l);
+		if (t->len > len && !memcmp(t->text, l->whole, len)) {
+			value.text += len;
+			value.len -= len;
+			offer_token(l, &value);
+			return;
+		}
+		if (t->len == len - 1 && !memcmp(t->text, l->whole, len - 1) && i + 1 < l->g.n &&
+		    t[1].equal) {
+			value = (struct token){.text = t[1].text + 1, .len = t[1].len - 1};
+			offer_token(l, &value);
+			return;
+		}
 	}
 }
 
@@ -364,7 +381,7 @@ static void complete_arguments(struct line *l, const char *usage)
 		return;
 	}
 	if (option && strchr(l->cur, '=')) {
-		offer_value(l, l->cur);
+		offer_equal_value(l, strcspn(l->cur, "=") + 1);
 		return;
 	}
 	for (size_t at = 0; at < l->g.n || !at; at = end + 1) {
@@ -393,6 +410,15 @@ static const struct {
 	 "IFACE set private-key FILE | IFACE set listen-port PORT | IFACE add peer NAME KEY "
 	 "[--preshared-key=FILE] [--endpoint=ADDRESS:PORT] [--allowed-ips=NET,...] | "
 	 "IFACE delete peer PEER"},
+	{"agent",
+	 "[--registry=file] [--registry-dir=DIR] [--node=NAME] [--interface=IFACE] "
+	 "[--cluster-cidr=NET] [--pod-cidr=NET] [--endpoint=auto|InternalIP|ExternalIP] "
+	 "[--listen-port=PORT] [--keepalive=SECONDS] [--mtu=auto] [--underlay=auto|none] "
+	 "[--strict] "
+	 "[--exempt=NET] [--grace=SECONDS] [--state-dir=DIR] [--table=N] [--rule-priority=N] | "
+	 "status [--interface=IFACE] [--json] | peers [--interface=IFACE] [--json] | "
+	 "plan [--accept] [--interface=IFACE] [--json] | rotate [--interface=IFACE]"},
+	{"top", "[IFACE] [--once] [--interval SECONDS] [--sort traffic|handshake|drops|name]"},
 	{"wg-userspace",
 	 "ID create | ID destroy | ID ifconfig IFACE | ID wgconfig IFACE | ID debug"},
 };
@@ -433,7 +459,7 @@ int wgx_complete(const struct wgx_vocabulary *v, int n, char **words)
 		return WGX_EXIT_OK;
 	slash = strrchr(words[0], '/');
 	c = find(v->programs, v->n_programs, slash ? slash + 1 : words[0]);
-	l.cur = words[n - 1];
+	l.cur = l.whole = words[n - 1];
 	l.words = words + 1;
 	l.n = n - 1;
 	if (!c && n == 2) {

@@ -44,7 +44,7 @@ static void test_commands(void **state)
 
 static void test_options(void **state)
 {
-	assert_string_equal(offered("wgx attach --"), "--mode --lan --strict --exempt --protect --report --help");
+	assert_string_equal(offered("wgx attach --m"), "--mode");
 	assert_string_equal(offered("wgx attach eth0 --strict --e"), "--exempt");
 	assert_string_equal(offered("wgx attach --strict --s"), "");
 	assert_string_equal(offered("wgx attach --mode n"), "native none");
@@ -54,12 +54,25 @@ static void test_options(void **state)
 	assert_string_equal(offered("wgconfig wg0 add peer B KEY --a"), "--allowed-ips=");
 	assert_string_equal(offered("wgconfig wg0 add peer B KEY --preshared-key=/e"), "@files");
 	assert_string_equal(offered("wgconfig wg0 show private-key --"), "--help");
+	assert_string_equal(offered("wgconfig wg0 add peer B KEY --endpoint="), "");
+	assert_string_equal(offered("wgx attach eth0 --lan="), "--lan=tcx --lan=native");
+	assert_string_equal(offered("wgx attach eth0 --lan=n"), "--lan=native");
+	assert_string_equal(offered("wgx attach --lan --l"), "");
+	assert_string_equal(offered("wgx agent --mtu="), "--mtu=auto");
+	assert_string_equal(offered("wgx agent --state-dir=/v"), "@files");
+	assert_string_equal(offered("wgx agent --g"), "--grace=");
+	assert_string_equal(offered("wgx agent p"), "peers plan");
+	assert_string_equal(offered("wgx agent plan --"), "--accept --interface= --json --help");
+	assert_string_equal(offered("wgx top --sort d"), "drops");
 	assert_string_equal(offered("wg-keygen --p"), "--pub --psk");
 }
 
 static void test_operands(void **state)
 {
 	start_daemon(); /* cli_harness.h: wg0 and wg1 */
+	recorded();
+	assert_string_equal(offered("wgx agent peers --interface=w"),
+			    "--interface=wg0 --interface=wg1");
 	recorded();
 	assert_string_equal(offered("wgx show w"), "wg0 wg1");
 	assert_string_equal(recorded(), "{\"cmd\":\"show\",\"peers\":false}\n");
