@@ -90,7 +90,8 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb test-deb demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan unit FORCE
+	dist deb test-deb demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -106,6 +107,7 @@ help:
 	@echo 'make bench-flood what is left of a tunnel during floods of forged messages, as above'
 	@echo 'make bench-scale what 100,000 peers with 1,000,000 allowed IPs cost'
 	@echo 'make bench-handshakes  handshakes answered a second on one core, against wireguard-go'
+	@echo 'make bench-stages  what each stage of the packet path costs by itself'
 	@echo 'make bench-lan   a gateway: the router path (wgx attach --lan) against stack and wg0'
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
@@ -251,6 +253,9 @@ bench-scale:
 bench-handshakes:
 	@selftests/bench/handshakes.sh
 
+bench-stages: $(BUILD)/selftests/bench/stages
+	@$<
+
 bench-lan:
 	@selftests/bench/lan.sh
 
@@ -274,4 +279,4 @@ check-vmlinux: $(BPF_OBJ)
 clean:
 	rm -rf build build-*
 
--include $(BPF_OBJ:.o=.d) $(TEST_BPF_OBJ:.o=.d) $(TOOL_BPF_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(BUILD)/ctl/main.d $(UNIT_BIN:=.d) $(BPFT_BIN:=.d) $(BUILD)/selftests/bench/bpf_cost.d $(TOOL_BIN:=.d) $(PRELOAD_LIB:.so=.d)
+-include $(BPF_OBJ:.o=.d) $(TEST_BPF_OBJ:.o=.d) $(TOOL_BPF_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(BUILD)/ctl/main.d $(UNIT_BIN:=.d) $(BPFT_BIN:=.d) $(BUILD)/selftests/bench/bpf_cost.d $(BUILD)/selftests/bench/stages.d $(TOOL_BIN:=.d) $(PRELOAD_LIB:.so=.d)
