@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "net/netfilter.h"
 #include "net/programs.h"
 #include "proto/prefix.h"
 
@@ -197,6 +198,16 @@ static void name_xdp_program(const char *device)
 		fprintf(stderr, "wgx: XDP program %u is %s\n", id, name);
 }
 
+/* Who wants the router path should know what it goes past. */
+static void note_firewall(const char *device)
+{
+	char chain[256];
+
+	if (wgx_netfilter_forwards(chain, sizeof(chain)))
+		printf("%s: note: the firewall (%s) does not see packets past the stack\n", device,
+		       chain);
+}
+
 static int request_attach(const char *device, const struct attach_options *o)
 {
 	json_t *answer;
@@ -218,6 +229,8 @@ static int request_attach(const char *device, const struct attach_options *o)
 	text = json_string_value(json_object_get(answer, "note"));
 	if (text)
 		printf("%s: %s\n", device, text);
+	if (o->lan)
+		note_firewall(device);
 	json_decref(answer);
 	return WGX_EXIT_OK;
 }

@@ -101,6 +101,9 @@ check 'and again' past 3 A ping_ok P 10.2.0.2
 on A nft -f - <<<'table inet fw { chain f { type filter hook forward priority 0; policy drop; }; }'
 check "the firewall's FORWARD is not asked" past 3 A ping_ok P 10.2.0.2
 check 'detach' wgx A detach eth1
+check_equal 'attach tells' "$(wgx A attach eth1 --lan | tail -n 1)" \
+	'eth1: note: the firewall (table inet fw, chain f) does not see packets past the stack'
+check 'detach' wgx A detach eth1
 check 'detached: it is' not on P ping -c 1 -W 1 10.2.0.2
 on A nft delete table inet fw
 check 'by the stack' by_stack A ping_ok P 10.2.0.2

@@ -384,6 +384,13 @@ static void test_answers(void **state)
 	assert_int_equal(count(r.out_text, "10.0.0.0/24, 10.0.1.0/24"), 1);
 }
 
+/* A note on the machine's own firewall may follow. */
+static void assert_begins(const char *text)
+{
+	assert_int_equal(r.status, 0);
+	assert_memory_equal(r.out_text, text, strlen(text));
+}
+
 static void test_attach(void **state)
 {
 	start_daemon();
@@ -412,11 +419,11 @@ static void test_attach(void **state)
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
 					"\"none\",\"strict\":true,\"exempt\":[]}\n");
 	run("wgx attach eth0 --lan");
-	assert_output("eth0: attached, mode tcx, lan\neth0: GRO is off\n");
+	assert_begins("eth0: attached, mode tcx, lan\neth0: GRO is off\n");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
 					"\"none\",\"lan\":\"tcx\"}\n");
 	run("wgx attach eth0 --lan=native --mode tcx --strict");
-	assert_output("eth0: attached, mode tcx, lan native, strict\neth0: GRO is off\n");
+	assert_begins("eth0: attached, mode tcx, lan native, strict\neth0: GRO is off\n");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
 					"\"tcx\",\"lan\":\"native\",\"strict\":true}\n");
 	run("wgx detach eth0");
