@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "daemon/log.h"
 #include "daemon/state.h"
+#include "net/ethtool.h"
 
 /* ---- counts ---- */
 
@@ -226,10 +227,29 @@ static int attach_native(struct wgx_daemon *d, struct wgx_attached *a,
 	return err ?: wgx_attached_open_xsks(d, a, info);
 }
 
+/*
+ * GRO of UDP that is forwarded, which is off by default: with it the small packets of a flow come as superframes. Where
+ * the device has it not, or a guest's offloads are fixed, they come one by one.
+ */
+static void set_gro(struct wgx_attached *a, bool on)
+{
+	const struct wgx_feature gro = {"rx-udp-gro-forwarding", on};
+	bool was = true;
+
+	if (on && (wgx_ethtool_get(a->ifindex, gro.name, &was) || was))
+		return;
+	if (!on && !a->lan_gro)
+		return;
+	a->lan_gro = !wgx_ethtool_set(a->ifindex, &gro, 1) && on;
+}
+
 static int attach_tcx(struct wgx_daemon *d, struct wgx_attached *a)
 {
 	a->lan_link = wgx_lan_attach_device(d->lan.prog, a->ifindex);
-	return a->lan_link < 0 ? a->lan_link : 0;
+	if (a->lan_link < 0)
+		return a->lan_link;
+	set_gro(a, true);
+	return 0;
 }
 
 static int add_device(struct wgx_daemon *d, struct wgx_attached *a,
@@ -253,6 +273,7 @@ static void remove_device(struct wgx_daemon *d, struct wgx_attached *a)
 	const struct wgx_lan_maps *maps = wgx_lan_maps(d->lan.prog);
 	const uint32_t ifindex = (uint32_t)a->ifindex;
 
+	set_gro(a, false);
 	(void)bpf_map_delete_elem(maps->devices, &ifindex);
 	if (a->lan_link >= 0)
 		close(a->lan_link);

@@ -90,6 +90,7 @@ struct wgx_attached {
 	struct wgx_guard guard;
 	enum wgx_lan_way lan; /* what is wanted */
 	int lan_link; /* by tcx: on its ingress; -1: none */
+	bool lan_gro; /* that has switched its GRO of UDP on */
 	struct wgx_lan_native *lan_xdp; /* by XDP; NULL: none */
 };
 

@@ -8,6 +8,7 @@
 
 #include "doctor/doctor.h"
 #include "doctor/nft.h"
+#include "net/netfilter.h"
 
 static const char *string_of(const json_t *object, const char *key)
 {
@@ -111,11 +112,35 @@ static void check_port(struct wgx_doctor *d, const json_t *ruleset, const char *
 			  "no rule of nft drops what comes to UDP port %u", port);
 }
 
+/* What goes past the stack goes past the firewall. */
+static void check_router_path(struct wgx_doctor *d)
+{
+	const json_t *device;
+	char chain[256];
+	size_t i;
+
+	json_array_foreach(json_object_get(d->show, "attached"), i, device) {
+		const char *name = string_of(device, "device");
+
+		if (!json_is_object(json_object_get(device, "lan")) ||
+		    !wgx_netfilter_forwards(chain, sizeof(chain)))
+			continue;
+		wgx_found(&d->report, WGX_NOTE, "firewall", name,
+			  "%s does not see packets that take the router path", chain);
+		wgx_remedy(&d->report,
+			   "if its rules are to decide about them: wgx detach %s, and attach "
+			   "without --lan",
+			   name);
+	}
+}
+
 void wgx_check_firewall(struct wgx_doctor *d)
 {
 	const json_t *interface;
 	json_t *ruleset;
 	size_t i;
+
+	check_router_path(d);
 
 	if (!json_array_size(json_object_get(d->show, "interfaces")))
 		return;

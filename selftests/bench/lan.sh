@@ -5,13 +5,14 @@
 #
 #	S 10.1.0.2 -- lan0 R wg0 10.7.0.1 -- eth0 192.0.2.1 ==== eth0 192.0.2.2 -- wg0 10.7.0.2 D
 #
-#	selftests/bench/lan.sh [--write] [--impls "lan-native lan-tcx stack"] [--tests "udp64 udp64-opened tcp-in tcp-out"]
+#	selftests/bench/lan.sh [--write] [--impls "lan-native lan-tcx stack"] [--tests "udp64 udp64-flow udp64-opened tcp-in tcp-out"]
 #
 # ROUNDS (5) rounds, T (3) seconds a test; medians and ratios are printed, --write puts them into RESULTS.md as well.
 # R is what is measured, eth0 attached with tcx each time. UDP comes from selftests/tools/flood.c, 64 bytes of payload
 # (an IP packet of 92), as fast as one processor sends it and takes R's receive interrupt, which are bound to the last
-# one. udp64: packets that R has sealed and sent; D drops them before its stack, so that no processor's time goes to
-# their opening. udp64-opened: D opens them, and drops what comes out of wg0. TCP is by iperf3, nothing bound.
+# one. udp64: packets that R has sealed and sent, each of another flow; D drops them before its stack, so that no
+# processor's time goes to their opening. udp64-flow: all of one flow. udp64-opened: as udp64, but D opens them, and drops
+# what comes out of wg0. TCP is by iperf3, nothing bound.
 HERE=$(cd "$(dirname "$0")" && pwd)
 COMMAND="ROUNDS=${ROUNDS:-5} T=${T:-3} selftests/bench/lan.sh $*"
 . "$HERE/../lib.sh"
@@ -20,7 +21,7 @@ COMMAND="ROUNDS=${ROUNDS:-5} T=${T:-3} selftests/bench/lan.sh $*"
 ROUNDS=${ROUNDS:-5}
 export T=${T:-3}
 IMPLS=(lan-native lan-tcx stack)
-TESTS_WANTED=(udp64 udp64-opened tcp-in tcp-out)
+TESTS_WANTED=(udp64 udp64-flow udp64-opened tcp-in tcp-out)
 LINK=router
 WRITE=no
 while [ $# -gt 0 ]; do
@@ -28,7 +29,7 @@ while [ $# -gt 0 ]; do
 	--write) WRITE=yes ;;
 	--impls) read -ra IMPLS <<<"$2" && shift ;;
 	--tests) read -ra TESTS_WANTED <<<"$2" && shift ;;
-	*) sed -n '3,15s/^# \{0,1\}//p' "$0" && exit 2 ;;
+	*) sed -n '3,16s/^# \{0,1\}//p' "$0" && exit 2 ;;
 	esac
 	shift
 done
@@ -71,13 +72,13 @@ drop_at() {
 	END
 }
 
-udp() { # udp NAME HOST COUNTER DEV: what HOST has counted meanwhile, while D drops at DEV
+udp() { # udp NAME HOST COUNTER DEV KIND: what HOST has counted meanwhile, while D drops at DEV
 	local before after begin
 	drop_at "$4"
 	before=$(wgx_counter "$2" wg0 "$3")
 	begin=$EPOCHREALTIME
 	on S taskset -c $(($(nproc) - 1)) "$FLOOD" -t "$T" -s 10.1.0.2 -n 1 eth0 "$(on R cat /sys/class/net/lan0/address)" \
-		10.7.0.2 9 plain >"$WORK/flood.log" 2>&1 || die "$(<"$WORK/flood.log")"
+		10.7.0.2 9 "$5" >"$WORK/flood.log" 2>&1 || die "$(<"$WORK/flood.log")"
 	after=$(wgx_counter "$2" wg0 "$3")
 	record "$1" kpps "$(awk -v n=$((after - before)) -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print n / (b - a) / 1e3 }')"
 	record "$1" sent-kpps "$(sed -nE 's/^sent .* ([0-9.]+) kpps$/\1/p' "$WORK/flood.log")"
@@ -104,8 +105,9 @@ one_round() {
 	bench_up
 	for t in "${TESTS_WANTED[@]}"; do
 		case $t in
-		udp64) udp udp64 R sealed_packets eth0 ;;
-		udp64-opened) udp udp64-opened D opened_packets wg0 ;;
+		udp64) udp udp64 R sealed_packets eth0 flows ;;
+		udp64-flow) udp udp64-flow R sealed_packets eth0 plain ;;
+		udp64-opened) udp udp64-opened D opened_packets wg0 flows ;;
 		tcp-in) tcp tcp-in ;;
 		tcp-out) tcp tcp-out -R ;;
 		*) die "no test called $t" ;;

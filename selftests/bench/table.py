@@ -14,6 +14,7 @@ TITLES = {
     "tag": "data with a right index and a wrong tag", "replay": "replayed data",
     "router": "a gateway between a LAN and a tunnel", "tcp-in": "TCP ×1 into the tunnel",
     "tcp-out": "TCP ×1 out of it", "udp64-opened": "UDP overload, 64 bytes, opened by the peer",
+    "udp64-flow": "UDP overload, 64 bytes, one flow",
     "pass": "a link that passes superframes", "segment": "a link that segments (GRO at the receiver)",
 }
 SIDE = ("cpu", "retransmits", "sent-kpps") # said beside the value, not a row of their own

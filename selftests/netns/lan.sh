@@ -18,6 +18,8 @@ check 'by the stacks' by_stack A ping_ok P 10.2.0.2
 check 'over IPv6' by_stack A ping_ok P fd02::2
 check_equal 'attach says so' "$(wgx A attach eth1 --lan)" 'eth1: attached, mode none, lan'
 check 'at the other end as well' wgx B attach eth1 --lan
+gro() { on A ethtool -k eth1 | sed -n 's/^rx-udp-gro-forwarding: \([a-z]*\).*/\1/p'; }
+check_equal 'GRO of UDP is on' "$(gro)" on
 check_equal 'the device has no mode' "$(wgx_mode A eth1)" none
 check 'IPv4: past both stacks' past 3 A past 3 B ping_ok P 10.2.0.2
 check 'IPv6: past both stacks' past 3 A past 3 B ping_ok P fd02::2
@@ -103,7 +105,9 @@ check "the firewall's FORWARD is not asked" past 3 A ping_ok P 10.2.0.2
 check 'detach' wgx A detach eth1
 check_equal 'attach tells' "$(wgx A attach eth1 --lan | tail -n 1)" \
 	'eth1: note: the firewall (table inet fw, chain f) does not see packets past the stack'
+check 'so does wgx doctor' says 'table inet fw, chain f does not see packets that take the router path' wgx A doctor
 check 'detach' wgx A detach eth1
+check_equal 'GRO of UDP is off again' "$(gro)" off
 check 'detached: it is' not on P ping -c 1 -W 1 10.2.0.2
 on A nft delete table inet fw
 check 'by the stack' by_stack A ping_ok P 10.2.0.2

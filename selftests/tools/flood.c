@@ -9,7 +9,8 @@
  *		index		data to random receivers
  *		tag		data to the receiver that a captured message has, with random payload and tag (-p)
  *		replay		captured data messages (-p)
- *		plain		no messages at all: 64 bytes of payload
+ *		plain		no messages at all: 64 bytes of payload, one flow, with a checksum (-n 1)
+ *		flows		likewise, each packet of another flow
  *	-k KEY		DST's public key (base64)
  *	-p PCAP		captured frames; what is as long as the first data message in it is used
  *	-s SOURCE	first source address (198.18.0.1, or 2001:db8:f::1); -n SOURCES: and so many from it on (65000)
@@ -175,7 +176,7 @@ static const struct kind {
 	{"mac1", make_mac1, true, false},	{"mac2", make_mac2, true, false},
 	{"badmac1", make_badmac1, true, false}, {"index", make_index, false, false},
 	{"tag", make_tag, false, true},		{"replay", make_replay, false, true},
-	{"plain", make_plain, false, false},
+	{"plain", make_plain, false, false},	{"flows", make_plain, false, false},
 };
 
 /* ---- frames ---- */
@@ -227,24 +228,34 @@ static size_t put_ip6(const struct flood *f, uint8_t *at, size_t payload)
 	return sizeof(ip);
 }
 
-/* IPv6 demands a checksum; IPv4 does without. */
-static uint16_t checksum6(const uint8_t *ip6, const struct udphdr *udp, const void *message,
-			  size_t len)
+/* IPv6 demands a checksum; IPv4 does without, but GRO does not. @addrs: source and destination, as in the header */
+static uint16_t checksum(const uint8_t *addrs, size_t addrs_len, const struct udphdr *udp,
+			 const void *message, size_t len)
 {
-	uint32_t sum = sum16(IPPROTO_UDP + ntohs(udp->len), ip6 + 8, 2 * sizeof(struct in6_addr));
+	uint32_t sum = sum16(IPPROTO_UDP + ntohs(udp->len), addrs, addrs_len);
 
 	return fold(sum16(sum16(sum, udp, sizeof(*udp)), message, len));
+}
+
+static uint16_t checksum4(const struct flood *f, const struct udphdr *udp, const void *message,
+			  size_t len)
+{
+	uint8_t addrs[8];
+
+	memcpy(addrs, f->source.s6_addr + 12, 4);
+	memcpy(addrs + 4, f->to.s6_addr + 12, 4);
+	return checksum(addrs, sizeof(addrs), udp, message, len);
 }
 
 /* Return: the frame's length */
 static size_t make_frame(struct flood *f, const struct kind *kind, struct flood_frame *frame)
 {
-	const bool v4 = f->family == AF_INET;
+	const bool v4 = f->family == AF_INET, one_flow = !strcmp(kind->name, "plain");
 	const uint16_t ethertype = htons(v4 ? ETH_P_IP : ETH_P_IPV6);
 	uint8_t message[MESSAGE_MAX], *l3 = frame->bytes + ETH_HLEN, *l4;
 	const size_t len = kind->make(f, message);
 	struct udphdr udp = {
-		.source = htons((uint16_t)(1024 + f->made % 60000)),
+		.source = htons((uint16_t)(1024 + (one_flow ? 0 : f->made % 60000))),
 		.dest = htons(f->port),
 		.len = htons((uint16_t)(sizeof(udp) + len)),
 	};
@@ -254,7 +265,9 @@ static size_t make_frame(struct flood *f, const struct kind *kind, struct flood_
 	memcpy(frame->bytes + 2 * sizeof(f->mac), &ethertype, sizeof(ethertype));
 	l4 = l3 + (v4 ? put_ip4 : put_ip6)(f, l3, sizeof(udp) + len);
 	if (!v4)
-		udp.check = checksum6(l3, &udp, message, len);
+		udp.check = checksum(l3 + 8, 2 * sizeof(struct in6_addr), &udp, message, len);
+	else if (one_flow)
+		udp.check = checksum4(f, &udp, message, len);
 	memcpy(l4, &udp, sizeof(udp));
 	memcpy(l4 + sizeof(udp), message, len);
 	f->made++;
