@@ -83,6 +83,8 @@ BPFT_SRC := $(sort $(wildcard selftests/bpf/test_*.c))
 BPFT_BIN := $(BPFT_SRC:%.c=$(BUILD)/%)
 PRELOAD_SRC := selftests/tools/clockshift.c
 PRELOAD_LIB := $(PRELOAD_SRC:%.c=$(BUILD)/%.so)
+FUZZ_SRC := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 TOOL_BPF_SRC := $(wildcard selftests/tools/*.bpf.c)
 TOOL_BPF_OBJ := $(TOOL_BPF_SRC:selftests/tools/%.c=$(BUILD)/bpf/%.o)
 TOOL_SRC := $(filter-out $(PRELOAD_SRC) $(TOOL_BPF_SRC),$(sort $(wildcard selftests/tools/*.c)))
@@ -90,7 +92,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb test-deb demo test mutate bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	dist deb test-deb demo test mutate fuzz fuzz-targets model bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -102,6 +104,8 @@ help:
 	@echo 'make demo        two namespaces, a tunnel through AF_XDP, throughput; cleans up'
 	@echo 'make test        every test this machine can run'
 	@echo 'make mutate      breaks the code, protocol line by line, and expects the tests to notice'
+	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
+	@echo 'make model       checks the model of the keypairs with spin'
 	@echo 'make bench       wgx against wireguard-go; writes nothing, prints medians and ratios'
 	@echo 'make bench-bpf   what wgx_ingress costs for each kind of packet'
 	@echo 'make bench-flood what is left of a tunnel during floods of forged messages, as above'
@@ -166,6 +170,16 @@ $(BUILD)/selftests/%: selftests/%.c $(LIB) $(BUILD)/flags | $(SKEL) $(TEST_SKEL)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Iselftests -DBUILD_DIR='"$(BUILD)"' $(PKG_CFLAGS) $(CFLAGS_ALL) \
 		-MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LDLIBS_ALL) -lcmocka -lcrypto
 
+# Built by selftests/fuzz/fuzz.sh, with clang and its flags. A target may include the source it tests, so the library comes
+# after it and only gives what is missing.
+$(BUILD)/selftests/fuzz/%: selftests/fuzz/%.c selftests/fuzz/fuzz.h $(LIB) $(BUILD)/flags | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CCLD,$<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Iselftests $(PKG_CFLAGS) $(CFLAGS_ALL) -fsanitize=fuzzer \
+		-MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LDLIBS_ALL) -lcmocka
+
+fuzz-targets: $(FUZZ_BIN)
+
 $(BUILD)/selftests/tools/flood: $(BUILD)/gen/flood_live.skel.h
 
 $(PRELOAD_LIB): $(BUILD)/%.so: %.c $(BUILD)/flags
@@ -174,7 +188,7 @@ $(PRELOAD_LIB): $(BUILD)/%.so: %.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -shared $(LDFLAGS_ALL) -o $@ $<
 
 unit: $(UNIT_BIN) $(BPFT_BIN)
-tools: $(TOOL_BIN) $(PRELOAD_LIB)
+tools: $(TOOL_BIN) $(PRELOAD_LIB) $(TOOL_BPF_OBJ)
 tests: unit tools
 
 install: $(BUILD)/wgx
@@ -183,7 +197,7 @@ install: $(BUILD)/wgx
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 man/wgx.8 man/wgx-agent.8 $(NAMES:%=man/%.8)
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man5 man/wgx.conf.5
 	install -d $(DESTDIR)$(DOCDIR)
-	install -m 0644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	install -m 0644 README.md NEWS.md SECURITY.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
 	install -D -m 0644 -t $(DESTDIR)$(DOCDIR)/img docs/img/*.svg
 	install -d $(DESTDIR)$(SYSTEMDDIR)/network
 	install -m 0644 deploy/05-wgx.network deploy/05-wgx.link $(DESTDIR)$(SYSTEMDDIR)/network
@@ -238,6 +252,14 @@ test:
 mutate:
 	@selftests/mutate.sh
 
+SECONDS ?= 60
+TARGETS ?=
+fuzz:
+	@SECONDS_EACH=$(SECONDS) selftests/fuzz/fuzz.sh $(TARGETS)
+
+model:
+	@selftests/model/model.sh
+
 bench:
 	@selftests/bench/tunnel.sh
 
@@ -279,4 +301,4 @@ check-vmlinux: $(BPF_OBJ)
 clean:
 	rm -rf build build-*
 
--include $(BPF_OBJ:.o=.d) $(TEST_BPF_OBJ:.o=.d) $(TOOL_BPF_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(BUILD)/ctl/main.d $(UNIT_BIN:=.d) $(BPFT_BIN:=.d) $(BUILD)/selftests/bench/bpf_cost.d $(BUILD)/selftests/bench/stages.d $(TOOL_BIN:=.d) $(PRELOAD_LIB:.so=.d)
+-include $(BPF_OBJ:.o=.d) $(TEST_BPF_OBJ:.o=.d) $(TOOL_BPF_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(BUILD)/ctl/main.d $(UNIT_BIN:=.d) $(BPFT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/selftests/bench/bpf_cost.d $(BUILD)/selftests/bench/stages.d $(TOOL_BIN:=.d) $(PRELOAD_LIB:.so=.d)

@@ -4,7 +4,7 @@
 #
 #	selftests/run.sh [pattern ...]
 #
-# A pattern is a part of a test's name: build/, unit/, asan/, tsan/, nomb/, bpf/, netns/, interop/,
+# A pattern is a part of a test's name: build/, unit/, asan/, tsan/, nomb/, bpf/, model, fuzz, netns/, interop/,
 # netns/tunnel. Each test prints TAP lines, which are counted; the last line of all is
 # "N passed, N failed, N skipped". V=1 shows every line of every test.
 #
@@ -294,6 +294,8 @@ if run_builds; then
 	for t in "$BUILD"/selftests/bpf/test_*; do
 		[ -x "$t" ] && [ -f "$t" ] && tap "bpf/$(basename "$t" | sed 's/^test_//')" 300 "$t"
 	done
+	tap model 300 env SESSIONS=3 selftests/model/model.sh
+	tap fuzz 1500 env SECONDS_EACH=5 selftests/fuzz/fuzz.sh
 	run_scripts 600 interop netns
 	# The table of docs/conformance.md speaks of a whole run only.
 	[ ${#PATTERNS[@]} -gt 0 ] || tap conformance 60 selftests/conformance.py "$LOGS" docs/conformance.md

@@ -86,16 +86,32 @@ static int parse_protect(const json_t *list, struct wgx_guard *g, char *error, s
 int wgx_guard_parse(const json_t *request, struct wgx_guard *ret, char *error, size_t size)
 {
 	const json_t *exempt = json_object_get(request, "exempt");
-	int err;
-
-	*ret = (struct wgx_guard){
+	const json_t *protect = json_object_get(request, "protect");
+	const struct wgx_guard wanted = {
 		.on = json_is_true(json_object_get(request, "strict")),
 		.report = json_is_true(json_object_get(request, "report")),
 		.no_exemptions = exempt && !json_array_size(exempt),
 	};
+	int err;
+
+	*ret = (struct wgx_guard){0};
+	if ((exempt && !json_is_array(exempt)) || (protect && !json_is_array(protect))) {
+		snprintf(error, size, "attach: %s no list",
+			 json_is_array(exempt) || !exempt ? "protected networks are"
+							  : "exemptions are");
+		return -EINVAL;
+	}
+	if (!wanted.on && (exempt || protect || wanted.report)) {
+		snprintf(error, size,
+			 "attach: exemptions, protected networks and reports mean nothing without "
+			 "strict "
+			 "mode");
+		return -EINVAL;
+	}
+	*ret = wanted;
 	err = parse_exempt(exempt, ret, error, size);
 	if (!err)
-		err = parse_protect(json_object_get(request, "protect"), ret, error, size);
+		err = parse_protect(protect, ret, error, size);
 	if (err)
 		wgx_guard_free(ret);
 	return err;

@@ -156,7 +156,15 @@ class Client:
     def __init__(self, timeout=30):
         self.s = socket.socket(socket.AF_UNIX)
         self.s.settimeout(timeout)
-        self.s.connect(SOCKET)
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                self.s.connect(SOCKET)
+                break
+            except BlockingIOError:  # as many wait to be accepted as may; a busy machine
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
         self.left = b""
 
     def send(self, text):

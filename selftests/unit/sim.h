@@ -32,7 +32,9 @@
 #define SIM_EPOCH (UINT64_C(1700000000) * SIM_S) /* Unix time at boot time 0 */
 #define SIM_INDICES 16
 #define SIM_TIMES 256
+#ifndef SIM_RUNS_A_MINUTE
 #define SIM_RUNS_A_MINUTE 200
+#endif
 #define SIM_STAGED_MAX 128
 #define SIM_PAYLOAD 16
 #define SIM_MSG_MAX 160

@@ -144,6 +144,12 @@ static void test_guard_bad(void **state)
 		 "attach: protected network 'x' is no address or network"},
 		{"{'strict': true, 'protect': ['0.0.0.0/0']}",
 		 "attach: protected network '0.0.0.0/0' would protect everything"},
+		/* found by fuzz_control */
+		{"{'strict': true, 'exempt': 'none'}", "attach: exemptions are no list"},
+		{"{'exempt': ['10.0.0.0/8']}", "attach: exemptions, protected networks and reports "
+					       "mean nothing without strict mode"},
+		{"{'report': true}", "attach: exemptions, protected networks and reports mean "
+				     "nothing without strict mode"},
 	};
 	struct wgx_guard g;
 	char error[128];
