@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# make fuzz: builds the targets with clang (libFuzzer, ASan, UBSan), runs each for SECONDS_EACH on its corpus, and says how
-# many lines of the sources it is about it has covered.
+# make fuzz: builds the targets with clang (libFuzzer, ASan, UBSan), runs each for SECONDS_EACH on its corpus, and
+# says how many lines of the sources it is about it has covered.
 #
 #	selftests/fuzz/fuzz.sh [target ...]
 #
@@ -90,7 +90,8 @@ run() {
 		return
 	fi
 	say ok "fuzz_$t: $line"
-	[ -z "${MERGE:-}" ] || LLVM_PROFILE_FILE=/dev/null "$BUILD/selftests/fuzz/fuzz_$t" -merge=1 -max_len=600 "$seeds" "$dir" >"$dir.merge.log" 2>&1
+	[ -z "${MERGE:-}" ] || LLVM_PROFILE_FILE=/dev/null "$BUILD/selftests/fuzz/fuzz_$t" \
+		-merge=1 -max_len=600 "$seeds" "$dir" >"$dir.merge.log" 2>&1
 }
 
 for t in "${targets[@]}"; do

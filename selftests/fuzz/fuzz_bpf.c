@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wgx_ingress by BPF_PROG_TEST_RUN, against the daemon's own parser of outer headers. An input: a byte of flags, gso_size,
- * then the frame. Checked: the three programs (tc, XDP, XDP on one linear frame) agree; a frame that is not ours passes
- * unchanged; what is steered is what the daemon's parser takes, for one of our addresses and ports; and where that refuses, nothing
- * is steered. BPF gives libFuzzer no coverage: the verdicts are given to it in its place.
+ * wgx_ingress by BPF_PROG_TEST_RUN, against the daemon's own parser of outer headers. An input: a byte of flags,
+ * gso_size, then the frame. Checked: the three programs (tc, XDP, XDP on one linear frame) agree; a frame that is
+ * not ours passes unchanged; what is steered is what the daemon's parser takes, for one of our addresses and ports;
+ * and where that refuses, nothing is steered. BPF gives libFuzzer no coverage: the verdicts are given to it in its
+ * place.
  */
 #include "fuzz/fuzz.h"
 #include "bpf/ingress_env.h"

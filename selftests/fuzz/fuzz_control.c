@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket of a daemon, with connections as `wgx` makes them: the input is what one sends, in pieces of so many
- * bytes as its first one says. Interfaces and devices are not there: what would make them is put in their place here.
- * Checked: each line gets one answer, which is a JSON object with "ok"; and nothing is left of a connection.
+ * The control socket of a daemon, with connections as `wgx` makes them: the input is what one sends, in pieces of
+ * so many bytes as its first one says. Interfaces and devices are not there: what would make them is put in their
+ * place here. Checked: each line gets one answer, which is a JSON object with "ok"; and nothing is left of a
+ * connection.
  */
 #include "daemon/control.c"
 

@@ -3,8 +3,8 @@
  * Decrypted payloads: parsed, padded, coalesced into GSO packets, answered by ICMP. A peer writes them, and it need
  * not be one that means well. Each packet of an input: two bytes of length, then the packet.
  *
- * Checked: nothing is lost or made up in the coalescer, what it hands on has the lengths that the kernel will believe,
- * and an ICMP answer is one to the packet's own source.
+ * Checked: nothing is lost or made up in the coalescer, what it hands on has the lengths that the kernel will
+ * believe, and an ICMP answer is one to the packet's own source.
  */
 #include "fuzz/fuzz.h"
 #include "path/coalesce.h"

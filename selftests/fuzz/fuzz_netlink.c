@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What netlink says, as it would reach the monitors of links and addresses, and the readers of routes, rules and
- * addresses. The kernel is trusted; but a newer one may send attributes that are shorter, longer or otherwise than this
- * one's. An input: a byte of flags, then messages. Each: a byte that says of which type, one with its length, and what
- * follows its header.
+ * addresses. The kernel is trusted; but a newer one may send attributes that are shorter, longer or otherwise than
+ * this one's. An input: a byte of flags, then messages. Each: a byte that says of which type, one with its length,
+ * and what follows its header.
  *
  * Checked: nothing is read past a message's end, and what is told of devices is consistent.
  */

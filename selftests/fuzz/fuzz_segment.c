@@ -3,8 +3,8 @@
  * Superframes from wg0 with their GSO metadata: whoever has CAP_NET_RAW on this host writes both. An input: gso_size,
  * csum_start, csum_offset, a byte of flags, one for each slice's length, then the frame.
  *
- * Checked: the count is exact, for it takes nonces; each packet is whole and of the size the metadata says; nothing is
- * written outside the room that a frame has.
+ * Checked: the count is exact, for it takes nonces; each packet is whole and of the size the metadata says; nothing
+ * is written outside the room that a frame has.
  */
 #include "fuzz/fuzz.h"
 #include "path/inner.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The configuration protocol, as whoever may open the socket speaks it: the input is what it sends, at most so many
- * bytes at a time as its first one says. Checked: the mirrors hold what the model holds; what is told by get=1 can be set
- * again and is told the same; and all memory comes back.
+ * bytes at a time as its first one says. Checked: the mirrors hold what the model holds; what is told by get=1 can
+ * be set again and is told the same; and all memory comes back.
  */
 #include "fuzz/fuzz.h"
 #include "unit/uapi_client.h"

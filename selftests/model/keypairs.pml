@@ -3,19 +3,20 @@
  * The rotation of keypairs between two peers (ctl/proto/keypair.c, P-HS-7), over a network that loses, reorders,
  * duplicates and replays. Names are those of the code; sessions are numbers from 1, 0 is an empty slot.
  *
- * The network is a set: what was once sent may arrive at any later time, any number of times, or never. An initiation is
- * known by its stamp, a response by the session it begins, and data by the session whose keys seal it. Each host is two threads,
- * as in the daemon: one opens data and notes that a keypair is confirmed, the other promotes it later, and handles
- * handshakes.
+ * The network is a set: what was once sent may arrive at any later time, any number of times, or never. An
+ * initiation is known by its stamp, a response by the session it begins, and data by the session whose keys seal
+ * it. Each host is two threads, as in the daemon: one opens data and notes that a keypair is confirmed, the other
+ * promotes it later, and handles handshakes.
  *
  * Checked, by assertions:
  *   - nothing is sealed under a session that the other end has not derived (SEAL);
  *   - the slots are as sim.h demands: no keypair twice, an unconfirmed one of ours as responder in `next` only, and
  *     `previous` empty beside it (slots());
  *   - no initiation begins two sessions;
- *   - whatever has happened before, one handshake that nobody disturbs, and the keepalive that ends it, and each end holds the
- *     session under which the other one seals (recovery());
- *   - where both had agreed on a session before that handshake, and the initiator has no other that is half done, what is under way under it can still be opened.
+ *   - whatever has happened before, one handshake that nobody disturbs, and the keepalive that ends it, and each
+ *     end holds the session under which the other one seals (recovery());
+ *   - where both had agreed on a session before that handshake, and the initiator has no other that is half done,
+ *     what is under way under it can still be opened.
  *
  * MUTATION, set by model.sh, breaks a step, to show that the model can fail.
  */

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What others do to wgx, and what it runs out of: another's XDP program on the device, links, pins and qdiscs taken away,
-# no descriptors left, no room in /run, a daemon that is stopped for a while. Each is refused with a reason, or goes on, or
-# is lost and counted; never half a configuration, never plaintext.
+# What others do to wgx, and what it runs out of: another's XDP program on the device, links, pins and qdiscs taken
+# away, no descriptors left, no room in /run, a daemon that is stopped for a while. Each is refused with a reason,
+# or goes on, or is lost and counted; never half a configuration, never plaintext.
 #
 #	A wg0 10.7.0.1 -- eth0 192.0.2.1 ==== 192.0.2.2 eth0 -- wg0 10.7.0.2 B
 . "$(dirname "$0")/../lib.sh"
