@@ -119,7 +119,7 @@ static int set_fixed(struct wgx_agent_options *o, char *value)
 {
 	char *colon = strrchr(value, ':');
 	size_t len = colon ? (size_t)(colon - value) : 0;
-	uint32_t port;
+	uint32_t port = 0;
 
 	if (!len || len >= sizeof(o->endpoint_host))
 		return wrong("endpoint", value,

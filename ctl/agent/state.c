@@ -104,13 +104,13 @@ int wgx_state_next_key(struct wgx_state *s)
 /* A kill between the steps: the next key is the key already, and still there to be the next; see load_keys(). */
 int wgx_state_switch(struct wgx_state *s)
 {
-	char text[WGX_KEY_TEXT_SIZE + 1];
+	char key[WGX_KEY_TEXT_SIZE], text[WGX_KEY_TEXT_SIZE + 1];
 	int err;
 
 	if (!s->next_key)
 		return -ENOENT;
-	wgx_key_format(s->public_key, text);
-	strcat(text, "\n");
+	wgx_key_format(s->public_key, key);
+	snprintf(text, sizeof(text), "%s\n", key);
 	err = wgx_file_write(s->dir, PREVIOUS, text, strlen(text), 0600);
 	if (!err)
 		err = write_key(s, KEY, s->next_key);

@@ -58,7 +58,7 @@ host_add D
 mkdir -m 0700 "$WORK/d"
 printf '[Interface]\nPrivateKey = %s\nAddress = 10.8.0.1/24\nPostUp = ip netns add x && ip netns exec x true\nPreDown = ip netns del x\n' \
 	"$(cat "$WORK/A.wg0.key")" >"$WORK/d/wg0.conf"
-for unit in "$TOP"/deploy/wgx*.service; do
+for unit in "$TOP"/deploy/wgx@.service "$TOP"/deploy/wgx-boot@.service; do
 	left=$(sed -n 's/^CapabilityBoundingSet=~//p' "$unit" | tr ' ' '\n' | sed 's/^CAP_/-/' | tr A-Z a-z | paste -sd,)
 	check "$(basename "$unit") leaves capabilities out" test "$(tr , '\n' <<<"$left" | wc -l)" -gt 10
 	check 'wgx up without them, and ip netns in a hook' on D setpriv --bounding-set "$left" "$WGX" up "$WORK/d/wg0.conf"
@@ -75,15 +75,16 @@ stranger=(setpriv --reuid 65533 --regid 65533 --clear-groups)
 mode() { on A stat -c '%a %u:%g' "$1"; }
 sockets=(/run/wireguard/wg0.sock)
 sockets+=("$(on A sh -c 'ls /run/wgx/*.sock')")
-for s in "${sockets[@]}"; do
-	check_equal "$s is root's alone" "$(mode "$s")" '600 0:0'
-done
+check_equal 'the configuration socket is root'\''s alone' "$(mode "${sockets[0]}")" '600 0:0'
+check_equal 'the control socket is of the directory'\''s group too' "$(mode "${sockets[1]}")" '660 0:0'
 # somebody has opened the way as far as files go
 on A chmod 0755 /run/wireguard /run/wgx
 on A chmod 0666 "${sockets[@]}"
 check 'root is answered' on A wg show wg0
 check 'a user is not, whatever the mode of the socket' not on A "${user[@]}" wg show wg0
-check 'nor with wgx show' not on A "${user[@]}" "$WGX" show
+check 'whom the files let may look' on A "${user[@]}" "$WGX" show
+check 'and make nothing' not on A "${user[@]}" "$WGX" wg1
+check 'which is not there' not on A ip link show wg1
 on A ip link del wg0
 check 'the daemon ends' wait_for 20 not on A test -e /run/wireguard/wg0.sock
 
