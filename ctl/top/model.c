@@ -220,9 +220,9 @@ int wgx_top_sample(struct wgx_top *t, const json_t *show, uint64_t at, int64_t n
 		new.shared_drop_rate = rate(t->shared_drops, new.shared_drops, seconds);
 		new.rates = true;
 	}
+	wgx_top_sort(&new);
 	free_arrays(t);
 	*t = new;
-	wgx_top_sort(t);
 	return 0;
 }
 
