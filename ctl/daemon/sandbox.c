@@ -211,9 +211,17 @@ static const struct narrow narrow[] = {
 	{SCMP_SYS(prctl), W, EQUAL(0, PR_SET_VMA)},
 };
 
-/* Where libc tries one and falls back to another: it is told that the kernel is too old. */
-static const int absent[] = {
-	SCMP_SYS(clone3), /* its flags are in memory, which no filter reads */
+/* Calls that fail, where libc has another way. */
+static const struct {
+	int nr;
+	unsigned int who;
+	uint16_t err;
+} failing[] = {
+	/* its flags are in memory, which no filter reads: the kernel is too old for it, and libc uses clone(2) */
+	{SCMP_SYS(clone3), D | W, ENOSYS},
+	/* free(3) asks /proc/sys/vm/overcommit_memory how to give memory back, and does without */
+	{SCMP_SYS(openat), WGX_SANDBOX_WORKER, EACCES},
+	{SCMP_SYS(open), WGX_SANDBOX_WORKER, EACCES},
 };
 
 static int add_plain(scmp_filter_ctx ctx, enum wgx_sandbox who)
@@ -234,8 +242,17 @@ static int add_narrow(scmp_filter_ctx ctx, enum wgx_sandbox who)
 		if (narrow[i].who & who)
 			err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, narrow[i].nr, 1,
 						     &narrow[i].arg);
-	for (size_t i = 0; !err && i < sizeof(absent) / sizeof(*absent); i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), absent[i], 0);
+	return err;
+}
+
+static int add_failing(scmp_filter_ctx ctx, enum wgx_sandbox who)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(failing) / sizeof(*failing); i++)
+		if (failing[i].who & who)
+			err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(failing[i].err), failing[i].nr,
+					       0);
 	return err;
 }
 
@@ -262,6 +279,8 @@ static int load(uint32_t action, enum wgx_sandbox who)
 		err = add_plain(ctx, who);
 	if (!err)
 		err = add_narrow(ctx, who);
+	if (!err)
+		err = add_failing(ctx, who);
 	if (!err) {
 		set_priorities(ctx);
 		err = seccomp_load(ctx);

@@ -52,6 +52,14 @@ else
 	skip 'a forbidden call ends it with SIGSYS' 'needs gdb'
 fi
 
+# its end is a way through the code of its own
+host_add E
+check 'a daemon' wgx_logged E wg0
+on E kill -TERM "$(cat "$WORK/E.wg0.pid")"
+wait "${SPAWN_PID[E.wg0]}" 2>/dev/null
+check_equal 'that is told to end ends well' $? 0
+unset 'SPAWN_PID[E.wg0]' 'SPAWN_HOST[E.wg0]'
+
 # ---- what the units leave ----
 
 host_add D
@@ -86,7 +94,7 @@ check 'whom the files let may look' on A "${user[@]}" "$WGX" show
 check 'and make nothing' not on A "${user[@]}" "$WGX" wg1
 check 'which is not there' not on A ip link show wg1
 on A ip link del wg0
-check 'the daemon ends' wait_for 20 not on A test -e /run/wireguard/wg0.sock
+check 'the daemon ends' wait_for 20 not on A sh -c 'ls /run/wgx/*.sock'
 
 check 'WGX_GROUP names no group' not on A env WGX_GROUP=nosuchgroup "$WGX" wg0
 check 'and no interface is left' not on A ip link show wg0
