@@ -49,7 +49,7 @@ IPSEC_MB := $(shell printf '$(hash)include <intel-ipsec-mb.h>\nint main(void) { 
 endif
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/;s/ppc64le/powerpc/;s/s390x/s390/;s/riscv64/riscv/')
-PKGS := libxdp libbpf libsodium libb2 libnl-3.0 libnl-route-3.0 liburcu-qsbr liburcu-cds jansson libcap-ng libseccomp libmicrohttpd ncursesw
+PKGS := libxdp libbpf libsodium libb2 libnl-3.0 libnl-route-3.0 liburcu-qsbr liburcu-cds jansson libcap-ng libseccomp libmicrohttpd ncursesw libcurl yaml-0.1
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWGX_VERSION='"$(VERSION)"' -Iinclude -Ictl -I$(BUILD)/gen \
 	-DWGX_IPSEC_MB=$(IPSEC_MB) $(CPPFLAGS)

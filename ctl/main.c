@@ -82,10 +82,11 @@ static const struct wgx_command commands[] = {
 	 "Keep an interface equal to the nodes of a cluster, as a registry tells of them",
 	 "Options:\n"
 	 "  --registry=file --registry-dir=DIR  a file for each node, in a directory\n"
+	 "  --registry=kubernetes [--kubeconfig=FILE]  the Nodes of a cluster\n"
 	 "  --node=NAME             this node (the host's name)\n"
 	 "  --interface=IFACE       (wg0)\n"
 	 "  --cluster-cidr=NET,...  networks of all pods\n"
-	 "  --pod-cidr=NET,...      networks of this node's pods\n"
+	 "  --pod-cidr=NET,...      networks of this node's pods, for the file registry\n"
 	 "  --endpoint=auto|InternalIP|ExternalIP|NET|HOST:PORT  where others find this node\n"
 	 "  --listen-port=PORT      (51820)\n"
 	 "  --keepalive=SECONDS     (0: none)\n"

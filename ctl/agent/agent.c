@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,24 @@ static void set_keys(struct wgx_agent *a)
 	memcpy(n->previous, s->previous, sizeof(n->previous));
 }
 
+static bool is_known_chosen(const struct wgx_agent *a)
+{
+	return strcmp(a->options->registry, "file") != 0 &&
+	       (a->options->endpoint == WGX_ENDPOINT_INTERNAL ||
+		a->options->endpoint == WGX_ENDPOINT_EXTERNAL);
+}
+
+/* Those of the registry, if that was asked for; the devices are ours. */
+static void use_known(struct wgx_agent *a)
+{
+	if (!is_known_chosen(a))
+		return;
+	a->own.n_endpoints = a->n_known;
+	memcpy(a->own.endpoints, a->known, sizeof(a->known));
+	for (size_t i = 0; i < a->n_known; i++)
+		a->own.endpoints[i].addr.v4.sin_port = htons(a->options->listen_port);
+}
+
 static void set_addresses(struct wgx_agent *a)
 {
 	struct wgx_own_addresses own;
@@ -72,8 +91,9 @@ static void set_addresses(struct wgx_agent *a)
 	if (!own.n_endpoints && a->own.n_endpoints)
 		return;
 	a->own = own;
-	a->self.n_endpoints = own.n_endpoints;
-	memcpy(a->self.endpoints, own.endpoints, sizeof(a->self.endpoints));
+	use_known(a);
+	a->self.n_endpoints = a->own.n_endpoints;
+	memcpy(a->self.endpoints, a->own.endpoints, sizeof(a->self.endpoints));
 }
 
 /* What we say of others' next keys: that our interface has them, and takes what comes under them. */
@@ -100,7 +120,7 @@ static void publish(struct wgx_agent *a)
 		return;
 	err = a->registry->ops->publish(a->registry, &a->self);
 	a->publish_due = err;
-	if (err && err != -ENOTCONN)
+	if (err && err != -ENOTCONN && err != -EINPROGRESS)
 		wgx_log(WGX_LOG_WARN, "cannot publish this node: %s", strerror(-err));
 	if (err)
 		wgx_agent_soon(a, RETRY_MS);
@@ -165,12 +185,14 @@ static void report_refusals(struct wgx_agent *a)
 			continue;
 		m->reported |= 1u << r->reason;
 		wgx_log(WGX_LOG_WARN, "refused: %s", wgx_refusal_text(r, text, sizeof(text)));
+		if (a->registry->ops->report)
+			a->registry->ops->report(a->registry, "PeerRefused", text);
 	}
 }
 
 static void save(struct wgx_agent *a)
 {
-	int err = a->save_due ? wgx_state_save(&a->state, &a->members) : 0;
+	int err = a->save_due ? wgx_state_save(&a->state, &a->members, &a->self) : 0;
 
 	if (err)
 		wgx_log(WGX_LOG_WARN, "cannot save what nodes there are: %s", strerror(-err));
@@ -320,6 +342,33 @@ static void on_remove(void *arg, const char *name)
 	changed(a);
 }
 
+static void on_self(void *arg, const struct wgx_node *node, const struct wgx_endpoint *internal,
+		    size_t n_internal, const struct wgx_endpoint *external, size_t n_external)
+{
+	bool use_external;
+	struct wgx_agent *a = arg;
+	struct wgx_node before = a->self;
+
+	use_external = a->options->endpoint == WGX_ENDPOINT_EXTERNAL;
+	a->n_known = use_external ? n_external : n_internal;
+	memcpy(a->known, use_external ? external : internal, sizeof(a->known));
+	a->self.n_cidrs = 0;
+	for (size_t i = 0; i < node->n_cidrs; i++) {
+		const struct wgx_prefix *p = &node->cidrs[i];
+
+		for (size_t j = 0; j < a->options->cluster.n; j++)
+			if (wgx_prefix_contains(&a->options->cluster.items[j], p))
+				a->self.cidrs[a->self.n_cidrs++] = *p;
+	}
+	if (is_known_chosen(a) || !wgx_node_equal(&before, &a->self))
+		changed(a);
+}
+
+static void on_published(void *arg)
+{
+	wgx_agent_soon(arg, 0);
+}
+
 static void on_synced(void *arg)
 {
 	struct wgx_agent *a = arg;
@@ -335,9 +384,13 @@ static void on_lost(void *arg, const char *why)
 {
 	struct wgx_agent *a = arg;
 
-	if (strncmp(a->registry_problem, why, sizeof(a->registry_problem) - 1) != 0)
+	if (!a->registry_problem[0] || a->members.synced)
 		wgx_log(WGX_LOG_WARN, "the registry does not answer, all stays as it is: %s", why);
 	snprintf(a->registry_problem, sizeof(a->registry_problem), "%s", why);
+	/* it may be a server's text, for a terminal */
+	for (char *p = a->registry_problem; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	wgx_members_lost(&a->members);
 }
 
@@ -413,18 +466,41 @@ static void turn(struct wgx_agent *a)
 
 /* ---- the beginning and the end ---- */
 
-static struct wgx_registry *open_registry(struct wgx_agent *a)
+static void exempt_api_server(struct wgx_agent *a)
 {
+	struct wgx_endpoint e[WGX_NODE_ENDPOINTS];
+	size_t n = wgx_registry_k8s_addresses(a->registry, e, WGX_NODE_ENDPOINTS);
+
+	a->exempt.items = calloc(WGX_NODE_ENDPOINTS, sizeof(*a->exempt.items));
+	for (size_t i = 0; a->exempt.items && i < n; i++)
+		a->exempt.items[a->exempt.n++] = wgx_prefix_of_address(&e[i]);
+}
+
+static int open_registry(struct wgx_agent *a)
+{
+	char error[512] = "no memory left";
+
 	a->events = (struct wgx_registry_events){
 		.begin = on_begin,
 		.upsert = on_upsert,
 		.refuse = on_refuse,
+		.self = on_self,
+		.published = on_published,
 		.remove = on_remove,
 		.synced = on_synced,
 		.lost = on_lost,
 		.arg = a,
 	};
-	return wgx_registry_file(a->options->registry_dir, a->epoll_fd, &a->events);
+	if (!strcmp(a->options->registry, "file"))
+		a->registry = wgx_registry_file(a->options->registry_dir, a->epoll_fd, &a->events);
+	else
+		a->registry = wgx_registry_k8s(a->options->kubeconfig, a->options->node,
+					       a->epoll_fd, &a->events, error, sizeof(error));
+	if (!a->registry || a->registry->ops->start(a->registry))
+		return wgx_fail("the registry cannot be opened: %s", error);
+	if (strcmp(a->options->registry, "file") != 0)
+		exempt_api_server(a);
+	return WGX_EXIT_OK;
 }
 
 static void init(struct wgx_agent *a, const struct wgx_agent_options *o)
@@ -451,7 +527,7 @@ static void init(struct wgx_agent *a, const struct wgx_agent_options *o)
 /* Those that were known last are known to the interface, if it has lived on. */
 static void take_members(struct wgx_agent *a)
 {
-	int n = wgx_state_load(&a->state, &a->members);
+	int n = wgx_state_load(&a->state, &a->members, &a->self);
 
 	if (n < 0)
 		wgx_log(WGX_LOG_WARN, "what nodes there were cannot be read: %s", strerror(-n));
@@ -471,7 +547,8 @@ static int begin(struct wgx_agent *a)
 	char error[512];
 	int err;
 
-	if (sodium_init() < 0)
+	/* libcurl has tokens and keys in memory that no one can keep out of a core dump */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || sodium_init() < 0)
 		return wgx_fail("libsodium does not initialise");
 	if (wgx_state_open(a->options->state_dir, a->dry, &a->state, error, sizeof(error)))
 		return wgx_fail("%s", error);
@@ -483,9 +560,8 @@ static int begin(struct wgx_agent *a)
 		err = watch_addresses(a);
 	if (err)
 		return wgx_fail("cannot start: %s", strerror(-err));
-	a->registry = open_registry(a);
-	if (!a->registry || a->registry->ops->start(a->registry))
-		return wgx_fail("the registry cannot be opened");
+	if (open_registry(a))
+		return WGX_EXIT_FAILURE;
 	/* what this node has is read before the members are: own addresses decide on their endpoints */
 	set_addresses(a);
 	set_keys(a);

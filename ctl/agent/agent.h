@@ -31,6 +31,9 @@ struct wgx_agent {
 	struct wgx_tunnel tunnel;
 	struct wgx_own_addresses own;
 	struct wgx_prefixes exempt; /* of the registry's own */
+	struct wgx_endpoint known
+		[WGX_NODE_ENDPOINTS]; /* addresses that the registry has of this node, as chosen */
+	size_t n_known;
 	struct wgx_node self, published;
 	struct wgx_want want;
 	struct wgx_have have;

@@ -62,8 +62,8 @@ static int networks(const char *option, char *value, struct wgx_prefixes *list)
 
 static int set_registry(struct wgx_agent_options *o, char *value)
 {
-	if (strcmp(value, "file") != 0)
-		return wrong("registry", value, "is no kind of registry; there is: file");
+	if (strcmp(value, "file") != 0 && strcmp(value, "kubernetes") != 0)
+		return wrong("registry", value, "is neither file nor kubernetes");
 	o->registry = value;
 	return WGX_EXIT_OK;
 }
@@ -72,6 +72,12 @@ static int set_registry_dir(struct wgx_agent_options *o, char *value)
 {
 	o->registry_dir = value;
 	return *value ? WGX_EXIT_OK : wrong("registry-dir", value, "is no directory");
+}
+
+static int set_kubeconfig(struct wgx_agent_options *o, char *value)
+{
+	o->kubeconfig = value;
+	return *value ? WGX_EXIT_OK : wrong("kubeconfig", value, "is no file");
 }
 
 static int set_state_dir(struct wgx_agent_options *o, char *value)
@@ -226,6 +232,7 @@ static const struct {
 } table[] = {
 	{"registry", set_registry, required_argument},
 	{"registry-dir", set_registry_dir, required_argument},
+	{"kubeconfig", set_kubeconfig, required_argument},
 	{"state-dir", set_state_dir, required_argument},
 	{"node", set_node, required_argument},
 	{"interface", set_interface, required_argument},
@@ -297,6 +304,8 @@ static int check_file_registry(const struct wgx_agent_options *o)
 {
 	char text[WGX_PREFIX_TEXT];
 
+	if (o->kubeconfig)
+		return wgx_usage_error("agent", "--kubeconfig means nothing to the file registry");
 	if (!o->registry_dir)
 		return wgx_usage_error("agent", "the file registry needs --registry-dir");
 	if (!o->pods.n)
@@ -314,19 +323,30 @@ static int check_file_registry(const struct wgx_agent_options *o)
 	return WGX_EXIT_OK;
 }
 
+static int check_kubernetes(const struct wgx_agent_options *o)
+{
+	if (o->registry_dir)
+		return wgx_usage_error("agent", "--registry-dir means nothing to kubernetes");
+	if (o->pods.n)
+		return wgx_usage_error("agent",
+				       "--pod-cidr means nothing to kubernetes: the Node has "
+				       "them");
+	return WGX_EXIT_OK;
+}
+
 int wgx_agent_options_check(struct wgx_agent_options *o)
 {
 	static char state[sizeof(STATE_DIR) + IFNAMSIZ];
 
 	if (!o->registry)
-		return wgx_usage_error("agent", "no registry given: --registry=file");
+		return wgx_usage_error("agent", "no registry given: --registry=file|kubernetes");
 	if (!o->cluster.n)
 		return wgx_usage_error("agent", "no networks of pods given: --cluster-cidr");
 	if (!o->state_dir) {
 		snprintf(state, sizeof(state), STATE_DIR "%s", o->interface);
 		o->state_dir = state;
 	}
-	if (check_file_registry(o))
+	if (strcmp(o->registry, "file") ? check_kubernetes(o) : check_file_registry(o))
 		return WGX_EXIT_USAGE;
 	return *o->node ? WGX_EXIT_OK : default_node(o);
 }

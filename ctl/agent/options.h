@@ -33,7 +33,7 @@ enum wgx_endpoint_choice {
 struct wgx_agent_options {
 	char node[WGX_NODE_NAME_MAX + 1];
 	char interface[IFNAMSIZ];
-	const char *registry, *registry_dir, *state_dir;
+	const char *registry, *registry_dir, *kubeconfig, *state_dir;
 	struct wgx_prefixes cluster, pods, exempt;
 	enum wgx_endpoint_choice endpoint;
 	struct wgx_prefix endpoint_network;

@@ -232,17 +232,19 @@ static int by_turn(const void *a, const void *b)
 	return x->key_order < y->key_order ? -1 : x->key_order > y->key_order;
 }
 
-static json_t *nodes_json(struct wgx_member *const *items, size_t n)
+static json_t *nodes_json(struct wgx_member *const *items, size_t n, const struct wgx_node *self)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
 		if (!items[i]->problem[0] || items[i]->node.has_key)
 			json_array_append_new(list, wgx_node_json(&items[i]->node));
-	return json_pack("{s:i, s:o}", "version", 1, "nodes", list);
+	return json_pack("{s:i, s:o, s:o}", "version", 1, "self", wgx_node_json(self), "nodes",
+			 list);
 }
 
-int wgx_state_save(const struct wgx_state *s, const struct wgx_members *m)
+int wgx_state_save(const struct wgx_state *s, const struct wgx_members *m,
+		   const struct wgx_node *self)
 {
 	struct wgx_member **sorted = malloc((m->n + 1) * sizeof(struct wgx_member *));
 	json_t *o;
@@ -253,7 +255,7 @@ int wgx_state_save(const struct wgx_state *s, const struct wgx_members *m)
 	if (m->n)
 		memcpy(sorted, m->items, m->n * sizeof(struct wgx_member *));
 	qsort(sorted, m->n, sizeof(struct wgx_member *), by_turn);
-	o = nodes_json(sorted, m->n);
+	o = nodes_json(sorted, m->n, self);
 	err = o ? wgx_file_write_json(s->dir, NODES, o, 0600) : -ENOMEM;
 	json_decref(o);
 	free(sorted);
@@ -278,15 +280,29 @@ static int take_nodes(const json_t *list, struct wgx_members *m)
 	return n;
 }
 
-int wgx_state_load(const struct wgx_state *s, struct wgx_members *m)
+static void take_self(const json_t *o, struct wgx_node *self)
+{
+	struct wgx_node found;
+	char error[256];
+
+	if (self->n_cidrs || wgx_node_parse(o, &found, error, sizeof(error)))
+		return;
+	self->n_cidrs = found.n_cidrs;
+	memcpy(self->cidrs, found.cidrs, sizeof(self->cidrs));
+	wgx_node_free(&found);
+}
+
+int wgx_state_load(const struct wgx_state *s, struct wgx_members *m, struct wgx_node *self)
 {
 	char *text = s->dir < 0 ? NULL : malloc(NODES_MAX);
 	ssize_t len = text ? wgx_file_read(s->dir, NODES, text, NODES_MAX) : -ENOMEM;
 	json_t *o = len > 0 ? json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	int n = s->dir >= 0 && len < 0 && len != -ENOENT ? (int)len : 0;
 
-	if (o)
+	if (o) {
 		n = take_nodes(json_object_get(o, "nodes"), m);
+		take_self(json_object_get(o, "self"), self);
+	}
 	json_decref(o);
 	free(text);
 	return n;

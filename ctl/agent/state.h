@@ -40,12 +40,15 @@ int wgx_state_switch(struct wgx_state *s);
 /** wgx_state_forget_previous() - 0 or negative errno */
 int wgx_state_forget_previous(struct wgx_state *s);
 
-/** wgx_state_save() - the members; 0 or negative errno */
-int wgx_state_save(const struct wgx_state *s, const struct wgx_members *m);
+/** wgx_state_save() - the members, and this node's networks; 0 or negative errno */
+int wgx_state_save(const struct wgx_state *s, const struct wgx_members *m,
+		   const struct wgx_node *self);
 /**
  * wgx_state_load() - those that were saved, in the order in which they came to be; none where none were
+ * @self: gets the networks of its pods, unless it has some
+ *
  * Return: how many, or negative errno; what cannot be read is passed over.
  */
-int wgx_state_load(const struct wgx_state *s, struct wgx_members *m);
+int wgx_state_load(const struct wgx_state *s, struct wgx_members *m, struct wgx_node *self);
 
 #endif

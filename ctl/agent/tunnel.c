@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -60,6 +61,17 @@ static int set_identity(struct wgx_tunnel *t, const struct wgx_state *s,
 	return err;
 }
 
+/* A daemon that is started is no agent: whether it can be dumped is its own affair. */
+static int create(const char *interface)
+{
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), status;
+
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	status = wgx_create_interface(interface);
+	prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
+	return status;
+}
+
 int wgx_tunnel_ensure(struct wgx_tunnel *t, const struct wgx_state *s, struct wgx_have *have)
 {
 	int err = wgx_tunnel_look(t, s, have), made = 0;
@@ -68,7 +80,7 @@ int wgx_tunnel_ensure(struct wgx_tunnel *t, const struct wgx_state *s, struct wg
 		t->routed = t->filtered = false;
 		free(t->attached);
 		t->attached = NULL;
-		if (wgx_create_interface(t->options->interface))
+		if (create(t->options->interface))
 			return -EIO;
 		made = 1;
 		err = wgx_tunnel_look(t, s, have);
@@ -429,7 +441,13 @@ int wgx_tunnel_route(struct wgx_tunnel *t, const struct wgx_node *self, const st
 		     const struct wgx_prefixes *exempt)
 {
 	struct wgx_prefixes wanted[2] = {{0}}; /* by the interface; thrown */
-	int err = want_routes(t->options, want, &wanted[0]);
+	int err;
+
+	t->routed = false;
+	/* the cluster's networks have this node's pods in them: not before these are known */
+	if (!self->n_cidrs)
+		return 0;
+	err = want_routes(t->options, want, &wanted[0]);
 
 	if (!err)
 		err = want_throws(t->options, self, exempt, &wanted[1]);
