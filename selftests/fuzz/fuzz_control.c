@@ -46,9 +46,10 @@ struct wgx_served *wgx_served_find(struct wgx_daemon *daemon, const char *name)
 }
 
 int wgx_attach(struct wgx_daemon *daemon, const char *device, const char *mode,
-	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
+	       enum wgx_lan_way lan, const struct wgx_guard *guard, const char **ret_mode,
+	       char *text, size_t size)
 {
-	assert_true(guard->on || !guard->n_exempt);
+	assert_true(guard->on || (!guard->n_exempt && !guard->n_protect));
 	for (unsigned int i = 0; i < guard->n_exempt; i++)
 		assert_true(guard->exempt[i].cidr <=
 			    (guard->exempt[i].family == AF_INET ? 32 : 128));
@@ -64,6 +65,12 @@ int wgx_detach(struct wgx_daemon *daemon, const char *device, char *error, size_
 	return refuse_with(-ENODEV, error, size, device);
 }
 
+int wgx_lan_parse(const char *text, enum wgx_lan_way *ret)
+{
+	*ret = text ? WGX_LAN_TCX : WGX_LAN_OFF;
+	return text && strcmp(text, "tcx") ? -EINVAL : 0;
+}
+
 bool wgx_strict_default_route(struct wgx_daemon *daemon)
 {
 	return true;
@@ -73,8 +80,8 @@ void wgx_strict_confirm(struct wgx_daemon *daemon)
 {
 }
 
-json_t *wgx_show(struct wgx_daemon *daemon, const char *name, const char *peer, char *error,
-		 size_t size)
+json_t *wgx_show(struct wgx_daemon *daemon, const char *name, const char *peer, bool peers,
+		 char *error, size_t size)
 {
 	if (name && refuse_with(-ENOENT, error, size, peer ? peer : name))
 		return NULL;
@@ -85,6 +92,22 @@ int wgx_peer_rename(struct wgx_daemon *daemon, const char *interface, const char
 		    const char *name, char *error, size_t size)
 {
 	return refuse_with(-ENODEV, error, size, interface);
+}
+
+int wgx_peer_pair(struct wgx_daemon *daemon, const char *interface, const char *peer,
+		  const char *twin, char *error, size_t size)
+{
+	return refuse_with(-ENODEV, error, size, interface);
+}
+
+int wgx_tell_listen(struct wgx_daemon *daemon, uint64_t *cursor)
+{
+	*cursor = 0;
+	return 0;
+}
+
+void wgx_tell_leave(struct wgx_daemon *daemon)
+{
 }
 
 /* ---- a connection ---- */
