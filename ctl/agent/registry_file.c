@@ -123,6 +123,7 @@ static void defend(struct file_registry *f, const char *name, const struct wgx_n
 static void refuse(struct file_registry *f, const char *name, const char *problem)
 {
 	f->base.events->refuse(f->base.events->arg, name, problem);
+	defend(f, name, NULL);
 }
 
 static void take(struct file_registry *f, const char *name, const json_t *o)

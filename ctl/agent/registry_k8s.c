@@ -155,6 +155,8 @@ static void take_node(struct k8s_registry *k, const json_t *object)
 	if (!name)
 		return;
 	if (wgx_k8s_node_parse(object, &n, problem, sizeof(problem))) {
+		if (!strcmp(name, k->node) && !k->patch)
+			k->patched = false; /* whoever has broken our annotations */
 		e->refuse(e->arg, name, problem);
 		return;
 	}

@@ -297,12 +297,6 @@ int wgx_tunnel_up(struct wgx_tunnel *t, const struct wgx_node *self,
 
 /* ---- routes ---- */
 
-struct routes {
-	struct wgx_prefixes wanted, found;
-	uint8_t family;
-	bool failed;
-};
-
 static int keep(struct wgx_prefixes *list, const struct wgx_prefix *p)
 {
 	struct wgx_prefix *more = realloc(list->items, (list->n + 1) * sizeof(*more));

@@ -81,6 +81,9 @@ check 'it is right again' wait_for 30 agent_is A .refused 0
 event MODIFIED "$(object node-a 1 "${KEYS[b]}")"
 own_right() { [ "$(requests PATCH)" -ge 2 ]; }
 check 'what others write into its record is made right' wait_for 30 own_right
+event MODIFIED "$(object node-a 1 broken)"
+own_again() { [ "$(requests PATCH)" -ge 3 ]; }
+check 'also where it cannot be read' wait_for 30 own_again
 check 'ready' wait_for 30 agents_ready A
 
 #--- watches that end
