@@ -56,7 +56,8 @@ spawn A agent.A "$WGX" agent --registry=kubernetes --kubeconfig="$WORK/kubeconfi
 check 'ready' wait_for 40 agents_ready A || { diag <"$WORK/agent.A.log" && finish; }
 check_equal 'a list in pages: all are peers' "$(agent_json A .peers)" 3
 check_equal 'of one kind of request there was little' "$(requests 'GET list')" 2
-check_equal 'published once' "$(requests PATCH)" 1
+# a list from before the first patch asks for a second one, which changes nothing
+check 'published once, or twice' test "$(requests PATCH)" -le 2
 check_equal 'this node has its address' "$(on A ip -br addr show wg0 | grep -o '10.244.1.0/32')" 10.244.1.0/32
 
 #--- frames
@@ -78,12 +79,13 @@ event MODIFIED "$(object node-b 2 "${KEYS[b]}")"
 check 'it is right again' wait_for 30 agent_is A .refused 0
 
 #--- this node's own record
+before=$(requests PATCH)
 event MODIFIED "$(object node-a 1 "${KEYS[b]}")"
-own_right() { [ "$(requests PATCH)" -ge 2 ]; }
+own_right() { [ "$(requests PATCH)" -gt "$before" ]; }
 check 'what others write into its record is made right' wait_for 30 own_right
+before=$(requests PATCH)
 event MODIFIED "$(object node-a 1 broken)"
-own_again() { [ "$(requests PATCH)" -ge 3 ]; }
-check 'also where it cannot be read' wait_for 30 own_again
+check 'also where it cannot be read' wait_for 30 own_right
 check 'ready' wait_for 30 agents_ready A
 
 #--- watches that end

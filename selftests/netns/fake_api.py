@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if mode() == "watch-empty":
             return self.chunk(b"")
-        if mode() == "watch-410":
+        if mode() in ("watch-410", "list-429", "list-500"):  # whoever watches has to list
             status = {"kind": "Status", "metadata": {}, "code": 410, "reason": "Expired"}
             self.frame({"type": "ERROR", "object": status}, False)
             return self.chunk(b"")
