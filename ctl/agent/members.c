@@ -260,6 +260,13 @@ static void remove_over(struct wgx_members *m, uint64_t now)
 	m->n = kept;
 }
 
+/* Some of a mass are back: the others are about to be, perhaps, and have a grace time once more. */
+static void renew_grace(struct wgx_members *m, uint64_t now)
+{
+	for (size_t i = 0; i < m->n; i++)
+		m->items[i]->gone_since = now;
+}
+
 bool wgx_members_expire(struct wgx_members *m, uint64_t now, uint64_t *ret_next)
 {
 	size_t over = count_over(m, now);
@@ -270,8 +277,14 @@ bool wgx_members_expire(struct wgx_members *m, uint64_t now, uint64_t *ret_next)
 		return false;
 	if (over && is_mass(m, count_gone(m))) {
 		m->held = count_gone(m);
+		m->was_mass = true;
 		return false;
 	}
+	if (m->was_mass && !m->accept) {
+		renew_grace(m, now);
+		over = 0;
+	}
+	m->was_mass = false;
 	remove_over(m, now);
 	m->accept = false;
 	*ret_next = next_end(m);

@@ -36,12 +36,13 @@ struct wgx_member {
  * @items: sorted by name
  * @synced: the registry has told all that it has, and answers
  * @held: how many are gone and not let go, though the time of one at least has come
+ * @was_mass: they were, when it was last looked
  */
 struct wgx_members {
 	struct wgx_member **items;
 	size_t n, room;
 	uint64_t order, grace_ms;
-	bool synced, accept;
+	bool synced, accept, was_mass;
 	size_t held;
 };
 

@@ -131,7 +131,7 @@ check 'pods go on' all_reach A B C
 check 'the plan says so' plan_says A 'held, for more than half'
 agent_up B
 agent_up C
-check 'they are back' wait_for 40 agent_is A .held 0
+check 'they are back' wait_for 40 agent_is A '"\(.nodes) \(.gone) \(.held)"' '2 0 0'
 mv "$WORK/registry" "$WORK/away"
 check 'the registry is lost' wait_for 40 agent_is A .synced false
 check 'pods go on' all_reach A B C

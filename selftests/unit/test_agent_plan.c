@@ -513,9 +513,12 @@ static void mass_deletion_is_held(void **state)
 	assert_int_equal(w.members.held, 2);
 	assert_false(expire(1000000));
 	assert_string_equal(make_plan(), "");
-	/* one is back: the other is no mass */
+	/* one is back: the other is no mass, and has a grace time to come back as well */
 	upsert("b", 'B', "192.0.2.3:51820", "10.244.2.0/24 fd10:244:0:2::/64");
-	assert_true(expire(1000000));
+	assert_false(expire(1000000));
+	assert_int_equal(w.members.held, 0);
+	assert_false(expire(1000999));
+	assert_true(expire(1001000));
 	assert_int_equal(w.members.held, 0);
 	assert_int_equal(w.members.n, 2);
 }
