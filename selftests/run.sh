@@ -295,7 +295,7 @@ if run_builds; then
 		[ -x "$t" ] && [ -f "$t" ] && tap "bpf/$(basename "$t" | sed 's/^test_//')" 300 "$t"
 	done
 	tap model 300 env SESSIONS=3 selftests/model/model.sh
-	tap fuzz 1500 env SECONDS_EACH=5 selftests/fuzz/fuzz.sh
+	tap fuzz 1500 env SECONDS_EACH=5 SEED=1 RUNS=20000 selftests/fuzz/fuzz.sh
 	run_scripts 600 interop netns
 	# The table of docs/conformance.md speaks of a whole run only.
 	[ ${#PATTERNS[@]} -gt 0 ] || tap conformance 60 selftests/conformance.py "$LOGS" docs/conformance.md

@@ -5,6 +5,7 @@
 #
 #	selftests/fuzz/fuzz.sh [target ...]
 #
+# SEED and RUNS: libFuzzer's -seed and -runs, for make test, which is to do the same each time.
 # What an input leaves is kept in $BUILD/fuzz/TARGET (new coverage) and $BUILD/fuzz/TARGET-crash-* (found). MERGE=1
 # writes what covers more than the corpus in the tree into that.
 set -u -o pipefail
@@ -76,7 +77,7 @@ run() {
 	mkdir -p "$dir" "$seeds"
 	ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
 		LLVM_PROFILE_FILE="$dir.profraw" "$BUILD/selftests/fuzz/fuzz_$t" -max_total_time="$SECONDS_EACH" \
-		-max_len="${MAX_LEN:-4096}" -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+		${SEED:+-seed="$SEED"} ${RUNS:+-runs="$RUNS"} -max_len="${MAX_LEN:-4096}" -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$dir-crash-" "$dir" "$seeds" >"$dir.log" 2>&1
 	status=$?
 	if grep -q '^SKIP' "$dir.log"; then

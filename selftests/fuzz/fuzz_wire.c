@@ -79,7 +79,7 @@ static unsigned int sent_in_all(const struct sim_host *h)
 static void receive(struct sim *sim, uint8_t *msg, size_t len, bool damaged)
 {
 	struct sim_host *us = &sim->hosts[0];
-	const struct wgx_handshake before = us->session->handshake;
+	struct wgx_handshake before = us->session->handshake;
 	const struct wgx_keypairs slots = us->session->keypairs;
 	const unsigned int sent = sent_in_all(us), replies = us->sent[WGX_MSG_COOKIE].count;
 	enum wgx_handshake_result r;
@@ -102,6 +102,8 @@ static void receive(struct sim *sim, uint8_t *msg, size_t len, bool damaged)
 		assert_true(!msg[1] && !msg[2] && !msg[3]);
 		return;
 	}
+	/* of the two static keys alone, and kept from the first message on that names the peer */
+	memcpy(before.static_static, us->session->handshake.static_static, WGX_KEY_LEN);
 	assert_memory_equal(&before, &us->session->handshake, sizeof(before));
 	assert_memory_equal(&slots, &us->session->keypairs, sizeof(slots));
 	assert_int_equal(sent_in_all(us) - sent, us->sent[WGX_MSG_COOKIE].count - replies);
