@@ -612,16 +612,6 @@ int wgx_agent_run(const struct wgx_agent_options *o)
 
 /* ---- the plan alone ---- */
 
-static int print_lines(const json_t *list, const char *before)
-{
-	const json_t *line;
-	size_t i;
-
-	json_array_foreach(list, i, line)
-		printf("%s%s\n", before, json_string_value(line));
-	return 0;
-}
-
 static int dry(struct wgx_agent *a)
 {
 	uint64_t end = wgx_agent_now() + DRY_MS;
@@ -644,9 +634,7 @@ static int dry(struct wgx_agent *a)
 	if (make_plan(a))
 		return wgx_fail("no memory left");
 	plan = wgx_agent_plan_json(a);
-	print_lines(json_object_get(plan, "steps"), "");
-	print_lines(json_object_get(plan, "pending"), "");
-	print_lines(json_object_get(plan, "refused"), "refused: ");
+	wgx_agent_print_plan(plan);
 	json_decref(plan);
 	return WGX_EXIT_OK;
 }

@@ -71,6 +71,8 @@ json_t *wgx_agent_status_json(const struct wgx_agent *a);
 json_t *wgx_agent_peers_json(const struct wgx_agent *a);
 /** wgx_agent_plan_json() - {"steps": [text], "pending": [text], "refused": [text]} */
 json_t *wgx_agent_plan_json(const struct wgx_agent *a);
+/** wgx_agent_print_plan() - that, for people, on standard output */
+void wgx_agent_print_plan(const json_t *plan);
 /** wgx_agent_ready() - synced, published, and strict mode, where wanted, in force */
 bool wgx_agent_ready(const struct wgx_agent *a);
 

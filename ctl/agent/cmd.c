@@ -113,22 +113,6 @@ static void print_peers(const json_t *o)
 	}
 }
 
-static void print_lines(const json_t *list, const char *before)
-{
-	const json_t *line;
-	size_t i;
-
-	json_array_foreach(list, i, line)
-		printf("%s%s\n", before, json_string_value(line));
-}
-
-static void print_plan(const json_t *o)
-{
-	print_lines(json_object_get(o, "steps"), "");
-	print_lines(json_object_get(o, "pending"), "");
-	print_lines(json_object_get(o, "refused"), "refused: ");
-}
-
 static void print_accepted(const json_t *o)
 {
 	printf("%lld nodes go\n", number_of(o, "accepted"));
@@ -147,7 +131,7 @@ static const struct verb {
 } verbs[] = {
 	{"status", "status", print_status},
 	{"peers", "peers", print_peers},
-	{"plan", "plan", print_plan},
+	{"plan", "plan", wgx_agent_print_plan},
 	{"rotate", "rotate", print_rotate},
 };
 

@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include "device/device.h"
 #include "daemon/event.h"
 
 #define BODY_MAX (64u << 20)
@@ -36,14 +37,6 @@ struct wgx_http_request {
 	size_t len, room;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* ---- tokens ---- */
 
 static void set_token(struct wgx_http *h, const char *token, size_t len)
@@ -69,14 +62,15 @@ static void read_token(struct wgx_http *h)
 	if (len) {
 		set_token(h, text, len);
 		sodium_memzero(text, len);
-		h->token_read = now_ms();
+		h->token_read = wgx_clock_ms(CLOCK_BOOTTIME);
 	}
 	free(text);
 }
 
 static const char *token(struct wgx_http *h)
 {
-	if (h->kube->token_file && (!h->token || now_ms() >= h->token_read + TOKEN_AGE_MS))
+	if (h->kube->token_file &&
+	    (!h->token || wgx_clock_ms(CLOCK_BOOTTIME) >= h->token_read + TOKEN_AGE_MS))
 		read_token(h);
 	else if (!h->token && h->kube->token)
 		set_token(h, h->kube->token, strlen(h->kube->token));
@@ -110,7 +104,7 @@ static int on_timer(CURLM *multi, long ms, void *arg)
 {
 	struct wgx_http *h = arg;
 
-	h->timer = ms < 0 ? UINT64_MAX : now_ms() + (uint64_t)ms;
+	h->timer = ms < 0 ? UINT64_MAX : wgx_clock_ms(CLOCK_BOOTTIME) + (uint64_t)ms;
 	return 0;
 }
 
@@ -182,14 +176,14 @@ static void sockets_ready(struct wgx_event *e, uint32_t events)
 
 int wgx_http_run(struct wgx_http *h)
 {
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_BOOTTIME);
 	int running;
 
 	if (now >= h->timer) {
 		h->timer = UINT64_MAX;
 		curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 		collect(h);
-		now = now_ms();
+		now = wgx_clock_ms(CLOCK_BOOTTIME);
 	}
 	if (h->timer == UINT64_MAX)
 		return -1;

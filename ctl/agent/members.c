@@ -109,16 +109,6 @@ static uint64_t next_order(struct wgx_members *m, uint64_t known)
 	return known ? known : ++m->order;
 }
 
-static bool same_cidrs(const struct wgx_node *a, const struct wgx_node *b)
-{
-	if (a->n_cidrs != b->n_cidrs)
-		return false;
-	for (size_t i = 0; i < a->n_cidrs; i++)
-		if (!wgx_prefix_equal(&a->cidrs[i], &b->cidrs[i]))
-			return false;
-	return true;
-}
-
 /* Whoever was gone and is back holds what it holds from now on: another may have it by now. */
 static void take_turns(struct wgx_members *m, struct wgx_member *member, const struct wgx_node *new)
 {
@@ -130,7 +120,8 @@ static void take_turns(struct wgx_members *m, struct wgx_member *member, const s
 	member->next_order = next_order(m, new->has_next ? order_of(&old, new->next) : 1);
 	member->previous_order =
 		next_order(m, new->has_previous ? order_of(&old, new->previous) : 1);
-	member->cidr_order = next_order(m, same_cidrs(&old.node, new) ? old.cidr_order : 0);
+	member->cidr_order =
+		next_order(m, wgx_node_same_cidrs(&old.node, new) ? old.cidr_order : 0);
 }
 
 int wgx_members_upsert(struct wgx_members *m, const struct wgx_node *node)

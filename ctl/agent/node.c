@@ -86,7 +86,7 @@ static bool same_endpoints(const struct wgx_node *a, const struct wgx_node *b)
 	return true;
 }
 
-static bool same_cidrs(const struct wgx_node *a, const struct wgx_node *b)
+bool wgx_node_same_cidrs(const struct wgx_node *a, const struct wgx_node *b)
 {
 	if (a->n_cidrs != b->n_cidrs)
 		return false;
@@ -111,7 +111,7 @@ bool wgx_node_equal(const struct wgx_node *a, const struct wgx_node *b)
 	return !strcmp(a->name, b->name) && same_key(a->has_key, a->key, b->has_key, b->key) &&
 	       same_key(a->has_next, a->next, b->has_next, b->next) &&
 	       same_key(a->has_previous, a->previous, b->has_previous, b->previous) &&
-	       same_endpoints(a, b) && same_cidrs(a, b) && same_seen(a, b);
+	       same_endpoints(a, b) && wgx_node_same_cidrs(a, b) && same_seen(a, b);
 }
 
 void wgx_node_free(struct wgx_node *n)

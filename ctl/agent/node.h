@@ -55,6 +55,8 @@ bool wgx_node_has_seen(const struct wgx_node *n, const char *name, const uint8_t
 /** wgx_node_copy() - with a list of its own; 0, or -ENOMEM with *@ret as it was */
 int wgx_node_copy(struct wgx_node *ret, const struct wgx_node *n);
 bool wgx_node_equal(const struct wgx_node *a, const struct wgx_node *b);
+/** wgx_node_same_cidrs() - the same networks, in the same order */
+bool wgx_node_same_cidrs(const struct wgx_node *a, const struct wgx_node *b);
 /** wgx_node_free() - what it holds; all zero then */
 void wgx_node_free(struct wgx_node *n);
 

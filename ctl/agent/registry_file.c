@@ -17,6 +17,7 @@
 
 #include "agent/file.h"
 #include "agent/registry.h"
+#include "device/device.h"
 #include "daemon/event.h"
 
 #define ENDING ".json"
@@ -40,14 +41,6 @@ struct file_registry {
 	char *text; /* of RECORD_MAX bytes */
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static struct file_registry *of(struct wgx_registry *r)
 {
 	return (struct file_registry *)r;
@@ -66,7 +59,7 @@ static void lose(struct file_registry *f, const char *what, int err)
 	char why[512];
 
 	close_all(f);
-	f->next_ms = now_ms() + RETRY_MS;
+	f->next_ms = wgx_clock_ms(CLOCK_BOOTTIME) + RETRY_MS;
 	snprintf(why, sizeof(why), "%s: %s%s%s", f->path, what, *what ? ": " : "", strerror(-err));
 	f->base.events->lost(f->base.events->arg, why);
 }
@@ -226,7 +219,7 @@ static void rescan(struct file_registry *f)
 		lose(f, "", err);
 		return;
 	}
-	f->next_ms = now_ms() + RESCAN_MS;
+	f->next_ms = wgx_clock_ms(CLOCK_BOOTTIME) + RESCAN_MS;
 	f->base.events->synced(f->base.events->arg);
 }
 
@@ -300,14 +293,14 @@ static int start(struct wgx_registry *r)
 static int run(struct wgx_registry *r)
 {
 	struct file_registry *f = of(r);
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_BOOTTIME);
 
 	if (now >= f->next_ms) {
 		if (f->dir < 0)
 			try(f);
 		else
 			rescan(f);
-		now = now_ms();
+		now = wgx_clock_ms(CLOCK_BOOTTIME);
 	}
 	return f->next_ms > now ? (int)(f->next_ms - now) : 0;
 }

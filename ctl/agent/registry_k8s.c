@@ -20,6 +20,7 @@
 #include "agent/k8s_stream.h"
 #include "agent/registry.h"
 #include "daemon/log.h"
+#include "device/device.h"
 #include "quick/resolve.h"
 
 #define PAGE 500
@@ -68,14 +69,6 @@ static struct k8s_registry *of(struct wgx_registry *r)
 	return (struct k8s_registry *)r;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static bool set_text(char **to, const char *text)
 {
 	char *copy = text ? strdup(text) : NULL;
@@ -103,7 +96,7 @@ static void explain(const struct wgx_http_answer *a, char *why, size_t size)
 
 static void fail(struct k8s_registry *k, const char *why, uint32_t retry_after)
 {
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_BOOTTIME);
 	char text[512];
 
 	k->request = NULL;
@@ -214,7 +207,7 @@ static void list_ended(void *arg, const struct wgx_http_answer *a)
 		return; /* the next page, at once */
 	k->listed = true;
 	k->down = false;
-	k->relist = now_ms() + RELIST_MS + randombytes_uniform(RELIST_MS);
+	k->relist = wgx_clock_ms(CLOCK_BOOTTIME) + RELIST_MS + randombytes_uniform(RELIST_MS);
 	k->base.events->synced(k->base.events->arg);
 }
 
@@ -289,7 +282,7 @@ static bool watch_data(void *arg, const void *data, size_t len)
 	char *text;
 	bool more = true;
 
-	k->heard = now_ms();
+	k->heard = wgx_clock_ms(CLOCK_BOOTTIME);
 	if (k->down)
 		k->base.events->synced(k->base.events->arg);
 	k->down = false;
@@ -307,7 +300,7 @@ static bool watch_data(void *arg, const void *data, size_t len)
 static void watch_ended(void *arg, const struct wgx_http_answer *a)
 {
 	struct k8s_registry *k = arg;
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_BOOTTIME);
 
 	k->request = NULL;
 	wgx_k8s_frames_free(&k->frames);
@@ -330,7 +323,7 @@ static void watch(struct k8s_registry *k)
 
 	k->watching = true;
 	k->told = k->again = false;
-	k->began = k->heard = now_ms();
+	k->began = k->heard = wgx_clock_ms(CLOCK_BOOTTIME);
 	snprintf(path, sizeof(path),
 		 "/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=%.200s"
 		 "&timeoutSeconds=%u",
@@ -361,7 +354,7 @@ static void end_watch(struct k8s_registry *k)
 static void patch_ended(void *arg, const struct wgx_http_answer *a)
 {
 	struct k8s_registry *k = arg;
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_BOOTTIME);
 	char why[400];
 
 	k->patch = NULL;
@@ -398,7 +391,7 @@ static void patch(struct k8s_registry *k)
 							  .arg = k,
 							  .timeout_s = PATCH_TIMEOUT_S,
 						  });
-	k->patch_next = now_ms() + 1000;
+	k->patch_next = wgx_clock_ms(CLOCK_BOOTTIME) + 1000;
 	json_decref(o);
 	free(body);
 }
@@ -516,12 +509,12 @@ static int sooner(int ms, uint64_t at, uint64_t now)
 static int run(struct wgx_registry *r)
 {
 	struct k8s_registry *k = of(r);
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_BOOTTIME);
 	int ms;
 
 	go_on(k, now);
 	ms = wgx_http_run(k->http);
-	now = now_ms();
+	now = wgx_clock_ms(CLOCK_BOOTTIME);
 	if (!k->request)
 		return sooner(ms, k->next, now);
 	if (k->watching) {

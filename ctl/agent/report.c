@@ -160,3 +160,19 @@ json_t *wgx_agent_plan_json(const struct wgx_agent *a)
 	return json_pack("{s:o, s:o, s:o}", "steps", steps_json(a), "pending", pending_json(a),
 			 "refused", refused);
 }
+
+static void print_lines(const json_t *list, const char *before)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(list, i, line)
+		printf("%s%s\n", before, json_string_value(line));
+}
+
+void wgx_agent_print_plan(const json_t *plan)
+{
+	print_lines(json_object_get(plan, "steps"), "");
+	print_lines(json_object_get(plan, "pending"), "");
+	print_lines(json_object_get(plan, "refused"), "refused: ");
+}

@@ -246,18 +246,6 @@ int wgx_tunnel_filter(struct wgx_tunnel *t, const struct wgx_own_addresses *own,
 	return err;
 }
 
-int64_t wgx_tunnel_leaks(void)
-{
-	json_t *show = call(json_pack("{s:s}", "cmd", "show"));
-	const json_t *drops = json_object_get(show, "drops");
-	int64_t n = !show ? -EIO
-			  : json_integer_value(json_object_get(drops, "strict_egress")) +
-				    json_integer_value(json_object_get(drops, "strict_ingress"));
-
-	json_decref(show);
-	return n;
-}
-
 /* ---- addresses, MTU, link ---- */
 
 /* As flannel does: the network's own address, which no pod gets. */

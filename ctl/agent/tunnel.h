@@ -67,9 +67,6 @@ size_t wgx_tunnel_apply(struct wgx_tunnel *t, const struct wgx_plan *plan);
  */
 int wgx_tunnel_names(struct wgx_tunnel *t, const struct wgx_want *want);
 
-/** wgx_tunnel_leaks() - packets dropped by strict mode on the underlays so far; negative errno */
-int64_t wgx_tunnel_leaks(void);
-
 void wgx_tunnel_free(struct wgx_tunnel *t);
 
 #endif

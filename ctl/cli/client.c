@@ -231,19 +231,22 @@ int wgx_client_perror(int err)
 	return wgx_fail("%s", wgx_client_strerror(err, text, sizeof(text)));
 }
 
+int wgx_client_once(json_t *request, json_t **ret)
+{
+	int fd = request ? wgx_client_connect() : -ENOMEM;
+	int err = fd < 0 ? fd : wgx_client_call(fd, request, ret);
+
+	if (fd >= 0)
+		close(fd);
+	json_decref(request);
+	return err;
+}
+
 int wgx_client_request(json_t *request, json_t **ret)
 {
 	json_t *answer = NULL;
-	int fd, err, status;
+	int status, err = wgx_client_once(request, &answer);
 
-	if (!request)
-		return wgx_client_perror(-ENOMEM);
-	fd = err = wgx_client_connect();
-	if (fd >= 0) {
-		err = wgx_client_call(fd, request, &answer);
-		close(fd);
-	}
-	json_decref(request);
 	if (err < 0)
 		return wgx_client_perror(err);
 	if (!wgx_client_error(answer)) {

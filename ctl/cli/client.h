@@ -61,6 +61,9 @@ const char *wgx_client_strerror(int err, char *buf, size_t size);
 /** wgx_client_perror() - tell the user what wgx_client_connect() or _call() returned; exit status */
 int wgx_client_perror(int err);
 
+/** wgx_client_once() - connect, call and hang up; @request, NULL for no memory, is taken; returns as these */
+int wgx_client_once(json_t *request, json_t **ret);
+
 /**
  * wgx_client_request() - connect, call, report: for subcommands that ask one question
  * @request: the reference is taken. @ret: as for wgx_client_call(); only where the daemon said ok.

@@ -151,6 +151,11 @@ struct wgx_device {
 
 /** wgx_clock_ns() - one clock, in ns */
 uint64_t wgx_clock_ns(clockid_t id);
+/** wgx_clock_ms() - the same in ms */
+static inline uint64_t wgx_clock_ms(clockid_t id)
+{
+	return wgx_clock_ns(id) / 1000000;
+}
 /** wgx_now() - both clocks */
 struct wgx_now wgx_now(void);
 

@@ -4,7 +4,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
@@ -40,22 +39,10 @@ static int parse(int argc, char **argv, bool *json)
 	return WGX_EXIT_OK;
 }
 
-static int ask(json_t **ret)
-{
-	json_t *request = json_pack("{s:s}", "cmd", "show");
-	int fd = request ? wgx_client_connect() : -ENOMEM;
-	int err = fd < 0 ? fd : wgx_client_call(fd, request, ret);
-
-	if (fd >= 0)
-		close(fd);
-	json_decref(request);
-	return err;
-}
-
 /* No daemon is no failure here; nor is one that ends at this moment. */
 static void ask_daemon(struct wgx_doctor *d)
 {
-	int err = ask(&d->show);
+	int err = wgx_client_once(json_pack("{s:s}", "cmd", "show"), &d->show);
 
 	d->no_daemon = err == -ESRCH || err == -ECONNRESET;
 	if (err || !wgx_client_error(d->show))

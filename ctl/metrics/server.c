@@ -21,6 +21,7 @@
 #include "cli/client.h"
 #include "daemon/log.h"
 #include "metrics/source.h"
+#include "device/device.h"
 #include "metrics/text.h"
 
 #define BLOCK 32768
@@ -42,14 +43,6 @@ struct server {
 };
 
 /* ---- connections ---- */
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void end(struct connection *c)
 {
@@ -86,7 +79,7 @@ static void opened(struct server *s, struct MHD_Connection *connection, void **c
 		return;
 	}
 	c->fd = info->connect_fd;
-	c->deadline = now_ms() + WGX_METRICS_DEADLINE_S * 1000;
+	c->deadline = wgx_clock_ms(CLOCK_MONOTONIC) + WGX_METRICS_DEADLINE_S * 1000;
 	cds_list_add_tail(&c->all, &s->connections);
 	bound(s, WGX_METRICS_CONNECTIONS, false);
 }
@@ -108,7 +101,7 @@ static void notify(void *arg, struct MHD_Connection *connection, void **context,
 /* Return: ms until the next has to end, or -1 */
 static int end_overdue(struct server *s)
 {
-	uint64_t now = now_ms();
+	uint64_t now = wgx_clock_ms(CLOCK_MONOTONIC);
 	struct connection *c;
 
 	cds_list_for_each_entry(c, &s->connections, all) {

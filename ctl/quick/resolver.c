@@ -29,6 +29,7 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "net/netlink.h"
+#include "device/device.h"
 #include "quick/quick.h"
 
 #define ENDING ".resolver"
@@ -64,14 +65,6 @@ static int64_t wall_clock(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return ts.tv_sec;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 static void set_endpoint(const struct resolver *r, const struct peer *p,
@@ -134,21 +127,22 @@ static void read_field(struct wgx_look *look, const char *key, const char *value
 /* Return: 0, or that of wgx_uapi_ask(), and how long that took */
 static int look_at_all(const struct resolver *r, uint64_t *ret_took)
 {
-	uint64_t begin = now_ms();
+	uint64_t begin = wgx_clock_ms(CLOCK_BOOTTIME);
 	struct wgx_secbuf answer = {0};
 	struct wgx_look look = {0};
 	struct peer *p = NULL;
 	char *at, *key, *value;
 	int err = wgx_uapi_ask(r->name, "get=1\n\n", &answer);
 
-	*ret_took = now_ms() - begin;
+	*ret_took = wgx_clock_ms(CLOCK_BOOTTIME) - begin;
 	at = answer.data;
 	while (!err && wgx_uapi_next(&at, &key, &value)) {
 		if (!strcmp(key, "public_key")) {
 			if (p)
 				judge(r, p, &look);
 			p = find(r, value);
-			look = (struct wgx_look){.now = now_ms() / 1000, .handshake_age = -1};
+			look = (struct wgx_look){.now = wgx_clock_ms(CLOCK_BOOTTIME) / 1000,
+						 .handshake_age = -1};
 		} else if (p) {
 			read_field(&look, key, value);
 		}

@@ -79,22 +79,11 @@ static int parse(int argc, char **argv, struct arguments *a)
 
 /* ---- samples ---- */
 
-static int ask(const struct wgx_top_source *s, json_t **ret)
-{
-	json_t *request = json_pack("{s:s, s:s*}", "cmd", "show", "interface", s->interface);
-	int fd = request ? wgx_client_connect() : -ENOMEM;
-	int err = fd < 0 ? fd : wgx_client_call(fd, request, ret);
-
-	if (fd >= 0)
-		close(fd);
-	json_decref(request);
-	return err;
-}
-
 int wgx_top_ask(const struct wgx_top_source *s, struct wgx_top *t)
 {
 	json_t *answer;
-	int err = ask(s, &answer);
+	int err = wgx_client_once(
+		json_pack("{s:s, s:s*}", "cmd", "show", "interface", s->interface), &answer);
 
 	if (err)
 		return err;
