@@ -29,6 +29,7 @@ PASSED=0 FAILED=0 SKIPPED=0 RUN=0 FLAKY=()
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN IPSEC_MB
 
 declare -A CHILDREN=() # pid -> name of the test
+declare -A STARTED=()  # name of the test -> when, in $SECONDS
 interrupted() {
 	trap '' INT TERM
 	[ ${#CHILDREN[@]} -eq 0 ] || kill -TERM "${!CHILDREN[@]}" 2>/dev/null
@@ -96,9 +97,15 @@ count_tap() {
 	elif [ "$PASS" = 0 ]; then
 		printf 'skip %-34s %s\n' "$name" "$(sed -nE 's/^(not )?ok.*# *SKIP *//Ip' "$log" | head -n 1)"
 	else
-		printf 'ok   %-34s %d passed%s\n' "$name" "$PASS" "$([ "$SKIP" = 0 ] || echo ", $SKIP skipped")"
+		printf 'ok   %-34s %d passed%s%s\n' "$name" "$PASS" "$([ "$SKIP" = 0 ] || echo ", $SKIP skipped")" "$(took "$name")"
 	fi
 	show_log "$FAIL" "$log"
+}
+
+# took name: the test's seconds, if there were many
+took() {
+	local t=$((SECONDS - ${STARTED[$1]:-$SECONDS}))
+	[ $t -lt 10 ] || echo ", $t s"
 }
 
 # again name status log: true if the test failed and gets another run; its log is put aside.
@@ -114,7 +121,7 @@ again() {
 # second name seconds log command ...: that run. It says whether the test is flaky.
 second() {
 	local name=$1 log=$3 status
-	run_bounded "${@:2}"
+	run_bounded "$@"
 	status=$?
 	! read_tap $status "$log" || FLAKY+=("$name")
 	count_tap "$name" $status "$log"
@@ -137,13 +144,14 @@ start_bounded() {
 	local name=$1 limit=$2 log=$3
 	shift 3
 	mkdir -p "$(dirname "$log")"
+	STARTED[$name]=$SECONDS
 	timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1 &
 	CHILDREN[$!]=$name
 }
 
-# run_bounded seconds log command ...
+# run_bounded name seconds log command ...
 run_bounded() {
-	start_bounded '' "$@"
+	start_bounded "$@"
 	local child=$! status
 	wait "$child"
 	status=$?
@@ -157,7 +165,7 @@ tap() {
 	shift 2
 	wanted "$name" || return 0
 	RUN=$((RUN + 1))
-	run_bounded "$limit" "$log" "$@"
+	run_bounded "$name" "$limit" "$log" "$@"
 	status=$?
 	if again "$name" $status "$log"; then
 		second "$name" "$limit" "$log" "$@"
@@ -176,9 +184,9 @@ step() {
 always() {
 	local name=$1 limit=$2 log=$LOGS/$1.log
 	shift 2
-	if run_bounded "$limit" "$log" "$@"; then
+	if run_bounded "$name" "$limit" "$log" "$@"; then
 		PASSED=$((PASSED + 1))
-		printf 'ok   %s\n' "$name"
+		printf 'ok   %s%s\n' "$name" "$(took "$name")"
 	else
 		FAILED=$((FAILED + 1))
 		printf 'FAIL %s\n' "$name"
