@@ -19,7 +19,7 @@ LINE = re.compile(r"P-[A-Z]+-\d+")
 TAP = re.compile(r"^(not ok|ok) \d+ ?(.*)$")
 SHOWN = 4  # tests of one program that are named; of more, the number is given
 # The same programs once more, with sanitizers or without a library: one test.
-ALIASES = ("asan/", "tsan/", "nomb/")
+ALIASES = ("asan/", "tsan/", "clang/")
 
 
 def protocol_lines():

@@ -14,8 +14,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
 BUILD=${FUZZ_BUILD:-build-fuzz}
 SECONDS_EACH=${SECONDS_EACH:-60}
-JOBS=$(nproc)
-unset MAKEFLAGS MFLAGS MAKELEVEL SAN IPSEC_MB
 
 # what each is about: sources, for the coverage, by the target's name
 declare -A ABOUT=(
@@ -50,13 +48,7 @@ command -v clang >/dev/null && command -v llvm-cov >/dev/null || {
 	exit 0
 }
 mkdir -p "$BUILD/fuzz"
-list=()
-for t in "${targets[@]}"; do
-	list+=("$BUILD/selftests/fuzz/fuzz_$t")
-done
-make --no-print-directory -j"$JOBS" CC=clang SAN=fuzzer-no-link,address,undefined BUILD="$BUILD" \
-	CFLAGS='-O1 -g -fno-sanitize-recover=undefined -fprofile-instr-generate -fcoverage-mapping' \
-	"${list[@]}" >"$BUILD/fuzz/make.log" 2>&1 || {
+"$here/build.sh" "${targets[@]/#/fuzz/fuzz_}" >"$BUILD/fuzz/make.log" 2>&1 || {
 	tail -n 30 "$BUILD/fuzz/make.log"
 	say 'not ok' 'the targets are built'
 	echo "1..$tests"
