@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "cli/cli.h"
+#include "device/host_port.h"
 #include "net/link.h"
 
 #define DEFAULT_PORT 51820
@@ -120,25 +121,18 @@ static int add_exempt(struct wgx_agent_options *o, char *value)
 	return networks("exempt", value, &o->exempt);
 }
 
-/* HOST:PORT, [ADDRESS]:PORT */
 static int set_fixed(struct wgx_agent_options *o, char *value)
 {
-	char *colon = strrchr(value, ':');
-	size_t len = colon ? (size_t)(colon - value) : 0;
-	uint32_t port = 0;
+	struct wgx_host_port h;
+	char error[300];
 
-	if (!len || len >= sizeof(o->endpoint_host))
+	if (!strchr(value, ':'))
 		return wrong("endpoint", value,
 			     "is none of auto, InternalIP, ExternalIP, a network, HOST:PORT");
-	if (number("endpoint", colon + 1, 1, UINT16_MAX, &port))
-		return WGX_EXIT_USAGE;
-	if (value[0] == '[' && value[len - 1] == ']') {
-		value++;
-		len -= 2;
-	}
-	memcpy(o->endpoint_host, value, len);
-	o->endpoint_host[len] = '\0';
-	o->endpoint_port = (uint16_t)port;
+	if (wgx_host_port_parse(value, &h, error, sizeof(error)))
+		return wgx_usage_error("agent", "--endpoint: %s", error);
+	snprintf(o->endpoint_host, sizeof(o->endpoint_host), "%s", h.host);
+	o->endpoint_port = h.port;
 	o->endpoint = WGX_ENDPOINT_FIXED;
 	return WGX_EXIT_OK;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "netbsd/peer_options.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -47,33 +46,12 @@ static int check_allowed_ips(const char *list)
 	return WGX_EXIT_OK;
 }
 
-/* "[HOST]:PORT" or "HOST:PORT", where the last colon counts. @host: of @size bytes */
-static int split(const char *text, char *host, size_t size, const char **ret_port)
+static int parse_endpoint(struct wgx_peer_options *o)
 {
-	const char *colon = strrchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	uint64_t port;
+	char error[300];
 
-	if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	}
-	if (!len || len >= size ||
-	    wgx_parse_number(colon + 1, strlen(colon + 1), UINT16_MAX, &port) || !port)
-		return -1;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	*ret_port = colon + 1;
-	return 0;
-}
-
-static int check_endpoint(const char *text)
-{
-	char host[NI_MAXHOST];
-	const char *port;
-
-	if (split(text, host, sizeof(host), &port))
-		return wgx_usage_error(NULL, "endpoint '%s' is no ADDRESS:PORT", text);
+	if (wgx_host_port_parse(o->endpoint_text, &o->host_port, error, sizeof(error)))
+		return wgx_usage_error(NULL, "endpoint: %s", error);
 	return WGX_EXIT_OK;
 }
 
@@ -116,26 +94,24 @@ int wgx_peer_options_parse(struct wgx_peer_options *o, int argc, char **argv)
 	for (int i = 2; i < argc && !status; i++)
 		status = set_option(o, argv[i]);
 	if (!status && o->endpoint_text)
-		status = check_endpoint(o->endpoint_text);
+		status = parse_endpoint(o);
 	return !status && o->allowed_ips ? check_allowed_ips(o->allowed_ips) : status;
 }
 
 /* ---- values that are looked up ---- */
 
-static int resolve(const char *text, struct wgx_endpoint *ret)
+static int resolve(struct wgx_peer_options *o)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *list;
-	char host[NI_MAXHOST];
-	const char *port;
+	char port[8];
 	int err;
 
-	if (split(text, host, sizeof(host), &port))
-		return check_endpoint(text);
-	err = getaddrinfo(host, port, &hints, &list);
+	snprintf(port, sizeof(port), "%u", o->host_port.port);
+	err = getaddrinfo(o->host_port.host, port, &hints, &list);
 	if (err)
-		return wgx_fail("endpoint '%s': %s", text, gai_strerror(err));
-	memcpy(&ret->addr, list->ai_addr, list->ai_addrlen);
+		return wgx_fail("endpoint '%s': %s", o->endpoint_text, gai_strerror(err));
+	memcpy(&o->endpoint.addr, list->ai_addr, list->ai_addrlen);
 	freeaddrinfo(list);
 	return WGX_EXIT_OK;
 }
@@ -145,7 +121,7 @@ int wgx_peer_options_resolve(struct wgx_peer_options *o)
 	int status = WGX_EXIT_OK;
 
 	if (o->endpoint_text)
-		status = resolve(o->endpoint_text, &o->endpoint);
+		status = resolve(o);
 	if (!status && o->preshared_key_file)
 		status = wgx_key_read(o->preshared_key_file, o->preshared_key);
 	return status;

@@ -6,12 +6,14 @@
 #include <wgx/wire.h>
 #include "cli/secbuf.h"
 #include "device/endpoint.h"
+#include "device/host_port.h"
 
 /* Zeroed: none. Texts are the arguments'. */
 struct wgx_peer_options {
 	const char *name;
 	const char *preshared_key_file, *endpoint_text, *allowed_ips; /* NULL: not given */
 	uint8_t public_key[WGX_KEY_LEN], preshared_key[WGX_KEY_LEN];
+	struct wgx_host_port host_port; /* what @endpoint_text says, and @endpoint where it leads */
 	struct wgx_endpoint endpoint;
 };
 

@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "device/endpoint.h"
+#include "device/host_port.h"
 #include "device/name.h"
 #include "device/secmem.h"
 #include "proto/key_text.h"
@@ -19,7 +20,6 @@
 #define SPACE " \t\r\v\f"
 #define MTU_MIN 68
 #define MTU_MAX 65535
-#define HOST_MAX 253
 #define ROUTE_TABLES "/etc/iproute2/rt_tables"
 
 enum section { NO_SECTION, INTERFACE, PEER };
@@ -310,6 +310,41 @@ static int set_attach(struct parser *p, char *value)
 	return each_item(p, value, add_attach);
 }
 
+/* "eth1" or "eth1:native": no device's name has a colon */
+static int add_lan(struct parser *p, const char *item)
+{
+	struct wgx_conf_lan *lans = p->conf->lans, lan = {.native = false};
+	char device[IFNAMSIZ];
+	const char *colon = strchr(item, ':'), *problem;
+	size_t len = colon ? (size_t)(colon - item) : strlen(item);
+
+	snprintf(device, sizeof(device), "%.*s", (int)len, item);
+	problem = len < sizeof(device) ? wgx_name_problem(device) : wgx_name_problem(item);
+	if (problem)
+		return fail(p, "%s: device name '%.*s' %s", p->key, (int)len, item, problem);
+	lan.native = colon && !strcmp(colon, ":native");
+	if (colon && !lan.native && strcmp(colon, ":tcx"))
+		return fail(p, "%s: router path '%s' is none of tcx, native", p->key, colon + 1);
+	memcpy(lan.device, device, sizeof(device));
+	for (size_t i = 0; i < p->conf->n_lans; i++) {
+		if (strcmp(lans[i].device, device))
+			continue;
+		lans[i] = lan;
+		return 0;
+	}
+	lans = realloc(lans, (p->conf->n_lans + 1) * sizeof(*lans));
+	if (!lans)
+		return no_memory(p);
+	p->conf->lans = lans;
+	lans[p->conf->n_lans++] = lan;
+	return 0;
+}
+
+static int set_lan(struct parser *p, char *value)
+{
+	return each_item(p, value, add_lan);
+}
+
 /* ---- [Peer] ---- */
 
 /* By hand: realloc() would leave preshared keys in what it frees. */
@@ -367,62 +402,20 @@ static int set_allowed_ips(struct parser *p, char *value)
 	return each_item(p, value, add_allowed_ip);
 }
 
-/* "[2001:db8::1]:51820", "192.0.2.1:51820", "vpn.example.net:51820" into its two parts */
-static int split_endpoint(struct parser *p, char *value, char **ret_host, char **ret_port)
-{
-	char *colon = strrchr(value, ':'), *end = colon;
-	bool brackets = value[0] == '[';
-
-	if (!colon || (brackets && colon[-1] != ']'))
-		return fail(p, "%s: '%s' has no port", p->key, value);
-	if (!brackets && strchr(value, ':') != colon)
-		return fail(p, "%s: '%s': an IPv6 address stands in brackets", p->key, value);
-	if (brackets)
-		end--;
-	*end = *colon = '\0';
-	*ret_host = value + brackets;
-	*ret_port = colon + 1;
-	return 0;
-}
-
-static int check_host(struct parser *p, const char *host, bool brackets, bool *ret_is_name)
-{
-	char text[HOST_MAX + 16];
-	struct wgx_endpoint e;
-
-	*ret_is_name = false;
-	snprintf(text, sizeof(text), brackets ? "[%s]:1" : "%s:1", host);
-	if (!wgx_endpoint_parse(text, &e))
-		return 0;
-	if (brackets)
-		return fail(p, "%s: '%s' is no IPv6 address", p->key, host);
-	if (!*host || strlen(host) > HOST_MAX || host[strspn(host, ALNUM "._-")] ||
-	    !host[strspn(host, "0123456789.")])
-		return fail(p, "%s: '%s' is neither an address nor a host name", p->key, host);
-	*ret_is_name = true;
-	return 0;
-}
-
 static int set_endpoint(struct parser *p, char *value)
 {
 	struct wgx_conf_peer *peer = current_peer(p);
-	bool brackets = value[0] == '[';
-	char *host = NULL, *port = NULL;
-	uint64_t n;
-	int err = split_endpoint(p, value, &host, &port);
+	struct wgx_host_port h;
+	char error[200];
 
-	if (err || !host || !port)
-		return err;
-	err = check_host(p, host, brackets, &peer->host_is_name);
-	if (err)
-		return err;
-	if (wgx_parse_number(port, strlen(port), UINT16_MAX, &n) || !n)
-		return fail(p, "%s: '%s' is no port", p->key, port);
+	if (wgx_host_port_parse(value, &h, error, sizeof(error)))
+		return fail(p, "%s: %s", p->key, error);
 	free(peer->host);
-	peer->host = strdup(host);
+	peer->host = strdup(h.host);
 	if (!peer->host)
 		return no_memory(p);
-	peer->port = (uint16_t)n;
+	peer->host_is_name = h.is_name;
+	peer->port = h.port;
 	peer->endpoint_line = p->line;
 	return 0;
 }
@@ -485,6 +478,7 @@ static const struct {
 	{"PostDown", INTERFACE, set_post_down, false},
 	{"SaveConfig", INTERFACE, set_save, false},
 	{"Attach", INTERFACE, set_attach, true},
+	{"AttachLan", INTERFACE, set_lan, true},
 	{"PublicKey", PEER, set_public_key, false},
 	{"PresharedKey", PEER, set_preshared_key, false},
 	{"AllowedIPs", PEER, set_allowed_ips, true},
@@ -652,6 +646,7 @@ void wgx_conf_free(struct wgx_conf *conf)
 	free_texts(&conf->dns);
 	free_texts(&conf->dns_search);
 	free_texts(&conf->attach);
+	free(conf->lans);
 	for (size_t i = 0; i < WGX_HOOKS; i++)
 		free_texts(&conf->hooks[i]);
 	free(conf->addresses.items);

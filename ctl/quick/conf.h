@@ -49,6 +49,15 @@ struct wgx_conf_peer {
 };
 
 /**
+ * struct wgx_conf_lan - a device whose forwarded packets go past the stack, as `wgx attach --lan` has it
+ * @native: by XDP in its driver, not by tcx
+ */
+struct wgx_conf_lan {
+	char device[IFNAMSIZ];
+	bool native;
+};
+
+/**
  * struct wgx_conf - a whole file; keys, and so @peers, are in memory for secrets, which no child has
  * @file: as the user would find it, for messages
  * @name: of the interface
@@ -69,6 +78,8 @@ struct wgx_conf {
 	struct wgx_conf_prefixes addresses; /* with their host bits */
 	struct wgx_conf_prefixes allowed; /* of all peers */
 	struct wgx_conf_texts dns, dns_search, attach;
+	struct wgx_conf_lan *lans; /* some of them may be in @attach as well */
+	size_t n_lans;
 	struct wgx_conf_texts hooks[WGX_HOOKS];
 	struct wgx_conf_peer *peers;
 	size_t n_peers, room_peers;

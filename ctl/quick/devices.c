@@ -1,56 +1,127 @@
 /* SPDX-License-Identifier: MIT */
-/* Attach: underlays, shared by all interfaces of a network namespace. */
+/* Attach and AttachLan: devices, shared by all interfaces of a network namespace. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "net/netfilter.h"
 #include "quick/quick.h"
 
-static bool is_attached(const char *device)
+/* Return: what `show` has of it, for json_decref(); NULL: it is not attached */
+static json_t *attached(const char *device)
 {
-	json_t *answer, *a;
-	bool found = false;
+	json_t *answer, *a, *found = NULL;
 	size_t i;
 
 	if (wgx_client_request(json_pack("{s:s}", "cmd", "show"), &answer))
-		return false;
+		return NULL;
 	json_array_foreach(json_object_get(answer, "attached"), i, a) {
 		const char *name = json_string_value(json_object_get(a, "device"));
 
-		found |= name && !strcmp(name, device);
+		if (name && !strcmp(name, device))
+			found = json_incref(a);
 	}
 	json_decref(answer);
 	return found;
 }
 
-static int attach(struct wgx_quick *q, const char *device)
+static bool is_attached(const char *device)
 {
-	bool shared = wgx_record_shared(&q->record, "attached", device);
+	json_t *a = attached(device);
+
+	json_decref(a);
+	return a;
+}
+
+/* What somebody else has attached stays as it is: the tunnel works that way, too. */
+static void note_difference(json_t *a, const char *device, bool accelerate, const char *lan)
+{
+	const char *mode = json_string_value(json_object_get(a, "mode"));
+	const char *way = json_string_value(json_object_get(json_object_get(a, "lan"), "way"));
+
+	if (accelerate && mode && !strcmp(mode, "none"))
+		fprintf(stderr, "wgx: warning: %s is attached already, for the router path only\n",
+			device);
+	if (lan && (!way || strcmp(way, lan) != 0))
+		fprintf(stderr, "wgx: warning: %s is attached already, %s%s\n", device,
+			way ? "with the router path by " : "without the router path",
+			way ? way : "");
+}
+
+/* Who wants the router path should know what it goes past. */
+static void note_firewall(const char *device)
+{
+	char chain[256];
+
+	if (wgx_netfilter_forwards(chain, sizeof(chain)))
+		fprintf(stderr,
+			"wgx: warning: %s: the firewall (%s) does not see packets past the stack\n",
+			device, chain);
+}
+
+/* @lan: by tcx or native; NULL: off */
+static int request_attach(const char *device, bool accelerate, const char *lan)
+{
+	json_t *request = json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device, "mode",
+				    accelerate ? "auto" : "none");
 	json_t *answer;
 	int status;
 
+	if (lan)
+		json_object_set_new(request, "lan", json_string(lan));
+	status = wgx_client_request(request, &answer);
+	if (status)
+		return status;
+	json_decref(answer);
+	if (lan)
+		note_firewall(device);
+	return WGX_EXIT_OK;
+}
+
+static int attach(struct wgx_quick *q, const char *device, bool accelerate, const char *lan)
+{
+	bool shared = wgx_record_shared(&q->record, "attached", device);
+	json_t *there = attached(device);
+
+	if (there)
+		note_difference(there, device, accelerate, lan);
+	json_decref(there);
 	/* somebody did it by hand, and will undo it by hand */
-	if (is_attached(device) && !shared)
+	if (there && !shared)
 		return WGX_EXIT_OK;
 	if (wgx_record_add(&q->record, "attached", device))
 		return wgx_fail("%s: cannot note that %s is attached", q->conf->name, device);
-	if (shared)
-		return WGX_EXIT_OK;
-	status = wgx_client_request(json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device,
-					      "mode", "auto"),
-				    &answer);
-	if (!status)
-		json_decref(answer);
-	return status;
+	return shared ? WGX_EXIT_OK : request_attach(device, accelerate, lan);
+}
+
+static const char *lan_way(const struct wgx_conf *c, const char *device)
+{
+	for (size_t i = 0; i < c->n_lans; i++)
+		if (!strcmp(c->lans[i].device, device))
+			return c->lans[i].native ? "native" : "tcx";
+	return NULL;
+}
+
+static bool is_accelerated(const struct wgx_conf *c, const char *device)
+{
+	for (size_t i = 0; i < c->attach.n; i++)
+		if (!strcmp(c->attach.items[i], device))
+			return true;
+	return false;
 }
 
 int wgx_quick_attach(struct wgx_quick *q)
 {
+	const struct wgx_conf *c = q->conf;
 	int status = WGX_EXIT_OK;
 
-	for (size_t i = 0; i < q->conf->attach.n && !status; i++)
-		status = attach(q, q->conf->attach.items[i]);
+	for (size_t i = 0; i < c->attach.n && !status; i++)
+		status = attach(q, c->attach.items[i], true, lan_way(c, c->attach.items[i]));
+	for (size_t i = 0; i < c->n_lans && !status; i++)
+		if (!is_accelerated(c, c->lans[i].device))
+			status = attach(q, c->lans[i].device, false,
+					c->lans[i].native ? "native" : "tcx");
 	return status;
 }
 

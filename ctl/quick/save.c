@@ -58,6 +58,9 @@ static int put_interface(struct wgx_secbuf *b, const struct wgx_quick *q)
 	put_texts(b, "PreDown", &c->hooks[WGX_HOOK_PRE_DOWN]);
 	put_texts(b, "PostDown", &c->hooks[WGX_HOOK_POST_DOWN]);
 	put_texts(b, "Attach", &c->attach);
+	for (size_t i = 0; i < c->n_lans; i++)
+		wgx_secbuf_printf(b, "AttachLan = %s%s\n", c->lans[i].device,
+				  c->lans[i].native ? ":native" : "");
 	return 0;
 }
 

@@ -180,9 +180,12 @@ usage wgconfig "option '--allowed-ips=' needs a value" wg0 add peer D "$d" --all
 usage wgconfig "allowed IP '10.0.0.0/33' is no address or network" wg0 add peer D "$d" --allowed-ips=10.0.0.0/8,10.0.0.0/33
 usage wgconfig "allowed IP '' is no address or network" wg0 add peer D "$d" --allowed-ips=10.0.0.0/8,,::/0
 usage wgconfig "option '--endpoint=b:2' is given twice" wg0 add peer D "$d" --endpoint=a:1 --endpoint=b:2
-for e in 192.0.2.1 192.0.2.1: :1 192.0.2.1:0 192.0.2.1:65536 192.0.2.1:x; do
-	usage wgconfig "endpoint '$e' is no ADDRESS:PORT" wg0 add peer D "$d" --endpoint=$e
+for e in 0 65536 x ''; do
+	usage wgconfig "endpoint: '$e' is no port" wg0 add peer D "$d" --endpoint=192.0.2.1:$e
 done
+usage wgconfig "endpoint: '192.0.2.1' has no port" wg0 add peer D "$d" --endpoint=192.0.2.1
+usage wgconfig "endpoint: '' is neither an address nor a host name" wg0 add peer D "$d" --endpoint=:1
+usage wgconfig "endpoint: '192.0.2.256' is neither an address nor a host name" wg0 add peer D "$d" --endpoint=192.0.2.256:1
 usage wgconfig 'delete peer: no peer given' wg0 delete peer
 failure wgconfig "wg0: no peer has the name 'D'" wg0 show peer D
 failure wgconfig "wg0: no peer has the name 'D'" wg0 delete peer D

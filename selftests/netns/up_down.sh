@@ -206,6 +206,30 @@ check 'down under traffic' down C wg0
 stop flood INT
 check 'down under traffic leaves nothing' nothing_left C
 
+#--- AttachLan
+# lan_way C eth0: tcx or native; none: the router path is off
+lan_way() { wgx_json "$1" "[.attached[] | select(.device == \"$2\") | .lan.way][0] // \"none\""; }
+lan_packets() { wgx_json "$1" '[.attached[].lan.packets // 0] | add'; }
+simple 'AttachLan = eth0'
+check 'up, AttachLan' up C wg0
+check_equal 'AttachLan: the router path, and no acceleration' "$(wgx_mode C eth0) $(lan_way C eth0)" 'none tcx'
+check 'down, AttachLan' down C wg0
+simple 'Attach = eth0' 'AttachLan = eth0:native'
+check 'up, Attach and AttachLan of one device' up C wg0
+check_equal 'it has both' "$(wgx_mode C eth0) $(lan_way C eth0)" 'tcx native'
+config C wg1 <<-END
+	[Interface]
+	PrivateKey = $(wg genkey)
+	AttachLan = eth0
+END
+check 'up of another tunnel, which wants it otherwise' up C wg1
+check_equal 'a warning says what it has' "$(<"$WORK/said")" \
+	'wgx: warning: eth0 is attached already, with the router path by native'
+check 'down of the first' down C wg0
+check_equal 'the device is attached for the second' "$(lan_way C eth0)" native
+check 'down of the second' down C wg1
+check 'and that leaves nothing' nothing_left C
+
 check 'an interface by hand' wgx C wg5
 check 'attached by hand' wgx C attach eth0
 simple 'Attach = eth0'
@@ -216,7 +240,8 @@ on C ip link del wg5
 check 'nothing is left of that' nothing_left C
 
 #--- SaveConfig
-simple 'SaveConfig = true' 'MTU = 1390' 'Table = 1234' 'PostUp = true %i' 'DNS = 203.0.113.53, example.net' 'Attach = eth0'
+simple 'SaveConfig = true' 'MTU = 1390' 'Table = 1234' 'PostUp = true %i' 'DNS = 203.0.113.53, example.net' \
+	'Attach = eth0' 'AttachLan = eth0:native'
 sed -i 's,^Endpoint.*,Endpoint = localhost:51820,; s,^\[Peer\],&\nName = gw,' "$WORK/C/wg0.conf"
 check 'up, SaveConfig' up C wg0
 extra=$(wg genkey | wg pubkey)
@@ -228,7 +253,7 @@ check 'down, SaveConfig' down C wg0
 for line in "PrivateKey = $KEY" 'FwMark = 153' "PublicKey = $(pub_of G wg0)" "PublicKey = $extra" \
 	'AllowedIPs = 10.99.0.0/24, fd99::/64' 'Endpoint = 192.0.2.99:7' 'PersistentKeepalive = 25' 'MTU = 1377' \
 	'Table = 1234' 'SaveConfig = true' 'PostUp = true %i' 'Address = 10.7.0.2/32' 'Address = 10.7.5.5/24' \
-	'DNS = 203.0.113.53' 'DNS = example.net' 'Attach = eth0' '# Name = gw' 'Endpoint = localhost:51820' \
+	'DNS = 203.0.113.53' 'DNS = example.net' 'Attach = eth0' 'AttachLan = eth0:native' '# Name = gw' 'Endpoint = localhost:51820' \
 	"PresharedKey = $(<"$WORK/psk")"; do
 	check "saved ${line%% =*}" grep -qxF -- "$line" "$WORK/C/wg0.conf"
 done
@@ -277,6 +302,8 @@ fails 'resolvconf'
 mv "$BIN/resolvconf.good" "$BIN/resolvconf"
 full 203.0.113.1:51820 'DNS = 203.0.113.53' 'Attach = eth0' 'Attach = nosuch0'
 fails 'a device that is not there'
+simple 'AttachLan = eth0, nosuch0'
+fails 'a device of the LAN that is not there'
 on C mkdir "/run/wgx/$(on C stat -L -c %i /proc/self/ns/net).wg0.resolver"
 full localhost:51820
 check 'up fails: no resolver' not up C wg0
@@ -389,6 +416,17 @@ if command -v "$WGGO" >/dev/null && [ -c /dev/net/tun ]; then
 else
 	skip 'as wg-quick' 'needs wireguard-go'
 fi
+
+#--- a gateway with the router path: what C sends to S goes past G's stack
+down G wg0
+sed -i '/^Attach = eth0/a AttachLan = eth1' "$WORK/G/wg0.conf"
+check 'up, a gateway with AttachLan' up G wg0
+full 203.0.113.1:51820
+check 'up on its client' up C wg0
+check 'through both' wait_for 20 ping_ok C 203.0.113.9
+check 'TCP through both' file_copy C S 203.0.113.9 4
+check 'past the stack' [ "$(lan_packets G)" -gt 0 ]
+down C wg0
 
 down G wg0
 check 'nor is anything left on the gateway' nothing_left G

@@ -62,6 +62,8 @@ static const char whole[] = "# a comment = in front\n"
 			    "SaveConfig = true\n"
 			    "Attach = eth0, eth1\n"
 			    "Attach = eth0\n"
+			    "AttachLan = eth1:native, eth2\n"
+			    "AttachLan = eth1:tcx eth3:native\n"
 			    "\n"
 			    "[Peer]\n"
 			    "# Name = old laptop\n"
@@ -124,6 +126,12 @@ static void test_whole(void **state)
 	assert_string_equal(c->hooks[WGX_HOOK_POST_UP].items[1], "echo two = 2");
 	assert_int_equal(c->attach.n, 2);
 	assert_string_equal(c->attach.items[1], "eth1");
+	assert_int_equal(c->n_lans, 3);
+	assert_string_equal(c->lans[0].device, "eth1");
+	assert_false(c->lans[0].native); /* the latter counts */
+	assert_string_equal(c->lans[1].device, "eth2");
+	assert_false(c->lans[1].native);
+	assert_true(c->lans[2].native);
 	assert_int_equal(c->n_peers, 2);
 	wgx_conf_free(c);
 }
@@ -142,8 +150,8 @@ static void test_peers(void **state)
 	assert_false(p[0].host_is_name);
 	assert_true(p[0].has_keepalive);
 	assert_int_equal(p[0].keepalive, 25);
-	assert_int_equal(p[0].line, 20);
-	assert_int_equal(p[0].endpoint_line, 26);
+	assert_int_equal(p[0].line, 22);
+	assert_int_equal(p[0].endpoint_line, 28);
 	assert_int_equal(p[0].first_prefix, 0);
 	assert_int_equal(p[0].n_prefixes, 3);
 	assert_prefix(&c->allowed.items[1], "fd07::2/128");
@@ -256,6 +264,13 @@ static const struct {
 	{IF "PreUp =\n", 2, "PreUp: no value"},
 	{IF "SaveConfig = yes\n", 2, "SaveConfig: 'yes' is neither true nor false"},
 	{IF "Attach = eth/0\n", 2, "Attach: device name 'eth/0' contains '/'"},
+	{IF "AttachLan = eth/0\n", 2, "AttachLan: device name 'eth/0' contains '/'"},
+	{IF "AttachLan = :tcx\n", 2, "AttachLan: device name '' is empty"},
+	{IF "AttachLan = abcdefghijklmnop:tcx\n", 2,
+	 "AttachLan: device name 'abcdefghijklmnop' is too long: the kernel takes 15 bytes"},
+	{IF "AttachLan = eth1:warp\n", 2, "AttachLan: router path 'warp' is none of tcx, native"},
+	{IF "AttachLan = eth1:native:\n", 2,
+	 "AttachLan: router path 'native:' is none of tcx, native"},
 	{IF "[Peer]\n\n[Peer]\nPublicKey = " KEY_B "\n", 2, "[Peer] without a PublicKey"},
 	{IF "[Peer]\n", 2, "[Peer] without a PublicKey"},
 	{PEER "PublicKey = " KEY_C "\n", 4,
@@ -267,7 +282,11 @@ static const struct {
 	{PEER "AllowedIPs = localhost\n", 4, "AllowedIPs: 'localhost' is no address or network"},
 	{PEER "Endpoint = 192.0.2.1\n", 4, "Endpoint: '192.0.2.1' has no port"},
 	{PEER "Endpoint = [::1]\n", 4, "Endpoint: '[::1]' has no port"},
-	{PEER "Endpoint = ::1:5\n", 4, "Endpoint: '::1:5': an IPv6 address stands in brackets"},
+	{PEER "Endpoint = 2001:db8::1\n", 4, "Endpoint: '2001:db8::1' has no port"},
+	{PEER "Endpoint = 2001:db8::x:1\n", 4, "Endpoint: '2001:db8::x' is no IPv6 address"},
+	{PEER "Endpoint = []:5\n", 4, "Endpoint: '' is no IPv6 address"},
+	{PEER "Endpoint = [:5\n", 4, "Endpoint: '[:5' has no port"},
+	{PEER "Endpoint = :\n", 4, "Endpoint: '' is neither an address nor a host name"},
 	{PEER "Endpoint = 192.0.2.1:0\n", 4, "Endpoint: '0' is no port"},
 	{PEER "Endpoint = 192.0.2.1:65536\n", 4, "Endpoint: '65536' is no port"},
 	{PEER "Endpoint = a:http\n", 4, "Endpoint: 'http' is no port"},
