@@ -237,8 +237,11 @@ static int print_version(void)
 
 static int run_program(const struct wgx_command *c, int argc, char **argv)
 {
+	/* what `wg-userspace ID debug` runs has a --help of its own */
+	int own = argc > 2 && !strcmp(argv[2], "debug") ? 3 : argc;
+
 	wgx_set_program(c->name);
-	if (argc > 1 && is_help(argv[1]))
+	if (wants_help(own, argv))
 		return print_command_help("", c);
 	if (argc > 1 && !strcmp(argv[1], "--version"))
 		return print_version();
@@ -282,7 +285,7 @@ int main(int argc, char **argv)
 	if (fill_standard_streams())
 		return WGX_EXIT_FAILURE;
 	status = dispatch(argc, argv);
-	if ((fflush(stdout) || ferror(stdout)) && status == WGX_EXIT_OK)
+	if (fflush(stdout) || ferror(stdout))
 		status = wgx_fail("cannot write to standard output: %s", strerror(errno));
 	return status;
 }

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cap-ng.h>
@@ -20,13 +21,27 @@ void wgx_set_program(const char *name)
 	program = name;
 }
 
+/* One line, whatever bytes an argument has: no newline, nothing that a terminal obeys. Not ASCII passes: it may be UTF-8. */
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, format, ap) < 0)
+		return;
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	fputs(text, stderr);
+	free(text);
+}
+
 int wgx_usage_error(const char *command, const char *format, ...)
 {
 	va_list ap;
 
 	fprintf(stderr, "%s%s%s: ", program, command ? " " : "", command ? command : "");
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	say(format, ap);
 	va_end(ap);
 	if (command)
 		fprintf(stderr, " (see '%s help %s')\n", program, command);
@@ -41,7 +56,7 @@ int wgx_fail(const char *format, ...)
 
 	fprintf(stderr, "%s: ", program);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	say(format, ap);
 	va_end(ap);
 	fputc('\n', stderr);
 	return WGX_EXIT_FAILURE;
