@@ -35,17 +35,8 @@ in_bash() {
 		printf "%s\n" "${COMPREPLY[@]}"' bash "$COMPLETIONS/wgx.bash" "$1" | sort
 }
 
-# shellcheck disable=SC2016
 in_zsh() {
-	on A zsh -f -c '
-		_describe() { local c; for c in "${(@P)2}"; do print -r -- "${${c//\\:/COLON}%%:*}" | sed "s/COLON/:/g"; done; }
-		_files() { print -rl -- ${PREFIX}*(N); }
-		compset() { [[ $PREFIX == *=* ]] && PREFIX=${PREFIX#*=}; }
-		complete_it() { source $1; }
-		line=$2 words=(${(z)2})
-		[[ $line == *" " ]] && words+=("")
-		CURRENT=$#words PREFIX=${words[-1]}
-		complete_it $1' zsh "$COMPLETIONS/_wgx" "$1" | sort
+	on A env DUMP="$WORK/zcompdump" zsh -f "$SELFTESTS/tools/complete.zsh" "$COMPLETIONS" "$1" | sort
 }
 
 in_fish() {
@@ -81,6 +72,35 @@ for shell in bash zsh fish; do
 	same 'files' $shell "wgx boot wg0 $WORK/dir/f" "$WORK/dir/file1" "$WORK/dir/file2"
 	same 'nothing of a wrong line' $shell 'wgx nonsense '
 done
+
+# On a terminal, with a tab: what stands on the line then.
+term() { on A env -u TMUX HOME="$WORK/home" XDG_CONFIG_HOME="$WORK/home" XDG_DATA_HOME="$WORK/home" tmux -S "$WORK/tmux" "$@"; }
+declare -A START=([bash]="bash --norc --noprofile" [zsh]="zsh -f" [fish]="fish --no-config")
+declare -A SOURCE=([bash]="PS1='$ '; . $COMPLETIONS/wgx.bash"
+	[zsh]="PS1='$ '; fpath=($COMPLETIONS \$fpath); autoload -Uz compinit; compinit -u -d $WORK/zcompdump"
+	[fish]="function fish_prompt; echo '$ '; end; source $COMPLETIONS/wgx.fish")
+on_screen() { term capture-pane -p -t s | grep -qF -- "$1"; }
+tab() { # tab LINE RESULT
+	term send-keys -t s C-u
+	term send-keys -t s -l -- "$1" && term send-keys -t s Tab
+	wait_for 20 on_screen "$ $2" || { term capture-pane -p -t s && return 1; }
+}
+for shell in bash zsh fish; do
+	if ! command -v $shell >/dev/null || ! command -v tmux >/dev/null; then
+		skip "$shell: on a terminal" "needs $shell and tmux"
+		continue
+	fi
+	term new-session -d -s s -x 200 -y 24 "${START[$shell]}"
+	term send-keys -t s -l -- "${SOURCE[$shell]}; clear; echo rea''dy" && term send-keys -t s Enter
+	check "$shell: starts" wait_for 20 on_screen ready
+	check "$shell: a command" tab 'wgx deta' 'wgx detach'
+	check "$shell: a peer" tab 'wgx show wg0 peer b' 'wgx show wg0 peer bob'
+	check "$shell: a file" tab "wgx boot wg0 $WORK/dir/fi" "wgx boot wg0 $WORK/dir/file"
+	check "$shell: an option's value" tab 'wgx attach --mode na' 'wgx attach --mode native'
+	check "$shell: wgconfig" tab 'wgconfig wg0 del' 'wgconfig wg0 delete'
+	term kill-session -t s
+done
+
 check 'bash: the file behind an =' [ "$(in_bash "wgconfig wg0 add peer x $key --preshared-key=$WORK/dir/file1" | xargs)" = \
 	"$WORK/dir/file1" ]
 on A ip link del wg0
