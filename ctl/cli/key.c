@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,6 +115,7 @@ int wgx_key_read(const char *path, uint8_t key[WGX_KEY_LEN])
 
 static int init(void)
 {
+	prctl(PR_SET_DUMPABLE, 0); /* keys are not for core dumps */
 	return sodium_init() < 0 ? wgx_fail("libsodium does not initialise") : WGX_EXIT_OK;
 }
 

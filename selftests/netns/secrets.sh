@@ -69,9 +69,9 @@ found() {
 	done
 	return 1
 }
-# in_core SECRET: among its bytes, as they are or as hexadecimal or base64 text
+# in_core FILE SECRET: among its bytes, as they are or as hexadecimal or base64 text
 in_core() {
-	python3 - "$WORK"/core.* "$1" <<-'END'
+	python3 - "$1" "$2" <<-'END'
 		import base64, mmap, sys
 		key = base64.b64decode(sys.argv[2])
 		with open(sys.argv[1], "rb") as f:
@@ -96,11 +96,101 @@ check 'P-UA-6 nor wg show, which hides them' not found "$WORK/wgshow"
 check 'P-UA-6 the BPF maps have the public key' grep -qi "$(hex "$(pub_of B wg0)")" "$WORK/maps"
 check 'P-UA-6 and no secret' not found "$WORK/maps"
 if ls "$WORK"/core.* >/dev/null 2>&1; then
-	check 'P-HS-10 a core has the public key' in_core "$(pub_of B wg0)"
-	check 'P-HS-10 and not the private one' not in_core "$private"
-	check 'P-HS-10 nor the preshared one' not in_core "$psk"
+	check 'P-HS-10 a core has the public key' in_core "$WORK"/core.* "$(pub_of B wg0)"
+	check 'P-HS-10 and not the private one' not in_core "$WORK"/core.* "$private"
+	check 'P-HS-10 nor the preshared one' not in_core "$WORK"/core.* "$psk"
 else
 	skip 'P-HS-10 a core has no secret' 'needs gcore, of gdb'
 fi
 check 'P-UA-6 nor a file in /run' not found "$WORK/files"
+
+# ---- the tools: wgx up, which has the keys of a file, and what it leaves; wgconfig; the makers of keys ----
+
+mkdir "$WORK/up" "$WORK/cores"
+if command -v gcore >/dev/null; then core=gcore; else core=:; fi
+cat >"$WORK/up/wg1.conf" <<-END
+	[Interface]
+	PrivateKey = $private
+	SaveConfig = true
+	PostUp = cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' >$WORK/up.processes; env >$WORK/up.env
+	PostUp = $core -o $WORK/up.core \$PPID >/dev/null 2>&1; true
+	PreDown = $core -o $WORK/down.core \$PPID >/dev/null 2>&1; true
+	[Peer]
+	Name = b
+	PublicKey = $(pub_of B wg0)
+	PresharedKey = $psk
+	Endpoint = localhost:51821
+END
+spawn A monitor "$WGX" monitor --json
+check 'wgx up' on A env WGX_LOG=debug "$WGX" up "$WORK/up/wg1.conf" 2>"$WORK/up.said"
+check_equal 'it has the keys' "$(on A wg show wg1 private-key) $(on A wg show wg1 preshared-keys | cut -f 2)" "$private $psk"
+check 'a hook saw wgx up' grep -qx 'up' "$WORK/up.processes"
+for f in up.processes up.env; do
+	check "no command line or environment has one: $f" not found "$WORK/$f"
+done
+resolver=$(on A sh -c 'grep -lx wgx-resolver /proc/[0-9]*/comm' | cut -d/ -f3)
+check 'the resolver is there' [ -n "$resolver" ]
+on A $core -o "$WORK/resolver.core" "$resolver" >/dev/null 2>&1
+ln -sf "$WGX" "$WORK/wgconfig"
+ln -sf "$WGX" "$WORK/wg-keygen"
+check 'wgconfig takes it from a file' on A "$WORK/wgconfig" wg1 set private-key "$WORK/A.wg0.key"
+for c in "$WORK/wgconfig wg1" "$WORK/wgconfig wg1 show peer b" "$WGX show" "$WGX show --json" "$WGX show --drops" \
+	"$WGX top --once" "$WGX metrics --once" "$WGX doctor --json"; do
+	# shellcheck disable=SC2086
+	on A $c
+done >"$WORK/outputs" 2>&1
+check 'wgconfig hides them, as others do' sh -c "grep -q 'private-key: (hidden)' $WORK/outputs && grep -q 'preshared-key: (hidden)' $WORK/outputs"
+check 'nothing that is printed has one' not found "$WORK/outputs"
+check_equal 'unless asked for' "$(on A "$WORK/wgconfig" wg1 show private-key | awk '{ print $NF }')" "$private"
+check 'wgx down' on A "$WGX" down "$WORK/up/wg1.conf" 2>>"$WORK/up.said"
+check 'it saves them' grep -qF "$private" "$WORK/up/wg1.conf"
+check_equal 'for root alone' "$(stat -c %a "$WORK/up/wg1.conf")" 600
+stop monitor
+check 'the events are there, and no secret' sh -c "grep -q wg1 $WORK/monitor.log"
+check 'nor there' not found "$WORK/monitor.log"
+check 'nor in what up and down say' not found "$WORK/up.said"
+sed 's/^/log: /' "$WORK/daemon.log" >"$WORK/log"
+check 'nor in the log' not found "$WORK/log"
+on A find /run -type f -exec cat {} + >"$WORK/files"
+check 'nor in /run' not found "$WORK/files"
+for c in up down resolver; do
+	if [ $core = : ]; then
+		skip "a core of $c" 'needs gcore, of gdb'
+		continue
+	fi
+	check "a core of $c is there" test -s "$(echo "$WORK/$c.core".*)"
+	check "a core of $c has not the private key" not in_core "$WORK/$c.core".* "$private"
+	check "a core of $c has not the preshared key" not in_core "$WORK/$c.core".* "$psk"
+done
+
+# dies NAME command ...: with $INPUT on standard input, or in the FIFO that it is told to read, and more to come; what the
+# kernel makes of that is in $WORK/cores
+INPUT=${private:0:40}
+mkfifo "$WORK/fifo.conf"
+exec 7<>"$WORK/fifo.conf"
+drained() { python3 -c 'import fcntl, sys, termios; sys.exit(fcntl.ioctl(7, termios.FIONREAD, b"1234") != b"\0\0\0\0")'; }
+dies() {
+	rm -f "$WORK"/cores/*
+	printf '%s' "$INPUT" >&7
+	# shellcheck disable=SC2016
+	spawn A "$1" sh -c 'cd "$1" && ulimit -c unlimited && shift && exec "$@" <"$0"' "$WORK/fifo.conf" "$WORK/cores" "${@:2}"
+	wait_for 10 drained || return
+	on A kill -ABRT "$(cat "$WORK/$1.pid")"
+	wait "${SPAWN_PID[$1]}"
+	[ $? = 134 ] && unset "SPAWN_HOST[$1]" "SPAWN_PID[$1]"
+}
+leaves_none() { dies "$@" && [ -z "$(ls "$WORK/cores")" ]; }
+case $(cat /proc/sys/kernel/core_pattern) in
+core | core.%p)
+	check 'cat leaves a core, and the key in it' dies cat cat
+	check 'which is found' grep -qaF "${private:0:40}" "$WORK"/cores/core*
+	check 'wgx pubkey leaves none' leaves_none pubkey "$WGX" pubkey
+	check 'wg-keygen --pub leaves none' leaves_none keygen "$WORK/wg-keygen" --pub
+	check 'wgconfig leaves none' leaves_none wgconfig "$WORK/wgconfig" wg0 set private-key "$WORK/fifo.conf"
+	printf -v INPUT '[Interface]\nPrivateKey = %s' "$private" # not for wgx's environment
+	check 'wgx up' dies up "$WGX" up "$WORK/fifo.conf"
+	check 'has no key in its core, if there is one' not grep -qaF "${private:0:40}" "$WORK"/cores/*
+	;;
+*) skip 'cores that the kernel writes' 'they go elsewhere here' ;;
+esac
 finish
