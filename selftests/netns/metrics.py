@@ -8,6 +8,8 @@
                                            is killed
     metrics.py families TEXT DOC DASHBOARD differences between the families in a scrape, in docs/metrics.md, and those
                                            that the dashboard asks for; status 1 where there is one
+    metrics.py dashboard URL DASHBOARD     asks Prometheus all that the dashboard does; status 1 where an answer is empty,
+                                           or without the labels that the panel shows
 """
 import http.client
 import json
@@ -43,11 +45,15 @@ def get(place, path, method="GET"):
         sys.stdout = None
 
 
-def query(url, expression):
+def samples(url, expression):
     q = urllib.parse.urlencode({"query": expression})
     with urllib.request.urlopen(f"{url}/api/v1/query?{q}", timeout=10) as f:
-        for r in json.load(f)["data"]["result"]:
-            print(r["value"][1], json.dumps(r["metric"], sort_keys=True))
+        return [(r["value"][1], r["metric"]) for r in json.load(f)["data"]["result"]]
+
+
+def query(url, expression):
+    for value, labels in samples(url, expression):
+        print(value, json.dumps(labels, sort_keys=True))
 
 
 def trickle(place):
@@ -98,6 +104,32 @@ def families(text, doc, dashboard):
     found += [] if wanted else ["the dashboard asks for nothing"]
     print("\n".join(found) or f"{len(seen)} families, {len(wanted)} in the dashboard")
     return bool(found)
+
+
+def questions(dashboard):
+    """What Grafana would ask with all variables at their first choice, "All": title, expression, labels that it shows"""
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            expression, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()
+            yield "$" + variable["name"], expression, [label]
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            labels = set(re.findall(r"{{(\w+)}}", target.get("legendFormat", "")))
+            yield panel["title"], target["expr"], sorted(labels - {"friendly_name"})  # not each peer has a name
+
+
+def dashboard(url, path):
+    found, n = [], 0
+    variables = {"instance": ".*", "interface": ".*", "__rate_interval": "20s"}
+    for title, expression, labels in questions(json.load(open(path, encoding="utf-8"))):
+        asked = re.sub(r"\$(\w+)", lambda m: variables[m[1]], expression)
+        answer = samples(url, asked)
+        shown = [a for a in answer if a[0] != "NaN" and all(label in a[1] for label in labels)]
+        n += 1
+        if not shown:
+            found.append(f"{title}: {asked}: {len(answer)} samples, none with a number and {labels}")
+    print("\n".join(found) or f"{n} questions, each has an answer")
+    return bool(found) or n < 10
 
 
 sys.exit(globals()[sys.argv[1]](*sys.argv[2:]))

@@ -167,6 +167,11 @@ else
 	check_equal 'and the name' "$(query wireguard_latest_handshake_seconds | cut -d' ' -f2- |
 		jq -r 'select(.friendly_name != null) | .friendly_name')" 'a"b\c'
 	check 'the expressions of docs/metrics.md' docs_expressions
+	spawn A both ping -q -i 0.2 10.7.0.2
+	spawn A lost ping -q -i 0.2 10.7.0.9 # for the panels of what is lost
+	check 'each panel of the dashboard has something to show' wait_for 60 client dashboard http://127.0.0.1:9090 \
+		"$TOP/deploy/grafana-dashboard.json" || client dashboard http://127.0.0.1:9090 "$TOP/deploy/grafana-dashboard.json" | diag
+	stop both && stop lost
 	on A ip link del wg0
 	check 'the daemon has ended' wait_for 30 is wgx_up 0
 	check 'and the server goes on' is 'up{job="wgx"}' 1
