@@ -115,7 +115,7 @@ help:
 	@echo 'make bench-lan   a gateway: the router path (wgx attach --lan) against stack and wg0'
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
-	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb installs, upgrades and purges them'
+	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb tries them, also on a Debian 12 that systemd boots'
 	@echo 'make unit        unit and BPF test programs only'
 	@echo 'make format lint check-vmlinux clean'
 
@@ -242,6 +242,7 @@ deb: dist
 
 test-deb:
 	@selftests/deb.sh
+	@selftests/deb_boot.sh
 
 demo:
 	@selftests/demo.sh
