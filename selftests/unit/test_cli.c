@@ -93,7 +93,7 @@ static void test_usage(void **state)
 		{"wgx show wg0 peer B C",
 		 "wgx show: one peer at a time: unexpected 'C' (see 'wgx help show')\n"},
 		{"wgx show wg0 peer \x01",
-		 "wgx show: peer '\x01' is no public key, and as a name it has something else "
+		 "wgx show: peer '?' is no public key, and as a name it has something else "
 		 "than printable ASCII characters, or a space (see 'wgx help show')\n"},
 		{"wgx metrics now", "wgx metrics: unexpected 'now' (see 'wgx help metrics')\n"},
 		{"wgx metrics --listen",
