@@ -12,7 +12,8 @@
 # mirror. What boots is an overlay of it, in the mount namespace of D.
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
-require wg debootstrap curl
+. "$SELFTESTS/docs.inc"
+require wg jq python3 debootstrap curl
 require_wgx
 cd "$TOP" || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -162,7 +163,22 @@ check 'and tries no more' wait_for 20 [ "$(on A systemctl show -p NRestarts --va
 on A rm /etc/default/wgx-agent
 on A systemctl reset-failed
 
-# ---- a tunnel, as the README has it ----
+# ---- as a new user: docs/tutorial.md, with the package at one end ----
+
+HOST_PID[server]=${HOST_PID[A]} HOST_PID[laptop]=${HOST_PID[B]}
+doc_host B
+DOC_PATH=/usr/sbin:$BUILD
+DOC_TEXT[xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=]='server wgx pubkey </etc/wireguard/wg0.key'
+DOC_TEXT[TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=]='laptop wgx pubkey </etc/wireguard/wg0.key'
+DOC_TEXT[yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=]='server cat /etc/wireguard/wg0.key'
+DOC_TEXT[gI6EdUSYvn8ugXOt8QQD6Yc+JyiZxIhp3GInSWRfWGE=]='laptop cat /etc/wireguard/wg0.key'
+doc_hook() { [ "$2" != 'wgx show' ] || check_equal 'accelerated' "$(mode)" tcx; }
+mode() { on A wgx show --json | jq -r '[.attached[] | select(.device == "eth0") | .mode][0] // "none"'; }
+run_doc "$TOP/docs/tutorial.md"
+unset "HOST_PID[server]" "HOST_PID[laptop]"
+on A sh -c 'rm -r /etc/wireguard/*'
+
+# ---- a tunnel by its unit ----
 
 key_for A wg0 && key_for B wg0
 on A install -d -m 0700 /etc/wireguard
@@ -185,7 +201,6 @@ addr B wg0 10.7.0.2/24
 on B ip link set wg0 up
 check 'systemctl enable --now wgx@wg0' on A systemctl enable --now wgx@wg0 || on A journalctl --no-pager -u wgx@wg0 | diag
 check 'ping' wait_for 20 ping_ok A 10.7.0.2
-mode() { on A wgx show --json | jq -r '[.attached[] | select(.device == "eth0") | .mode][0] // "none"'; }
 check_equal 'accelerated' "$(mode)" tcx
 on A sh -c 'printf "%s\n" "inet 10.8.0.1/24" "!echo \$int >/run/said" up >/etc/ifconfig.wg1'
 check 'systemctl enable --now wgx-boot@wg1' on A systemctl enable --now wgx-boot@wg1
