@@ -114,6 +114,10 @@ static void publish(struct wgx_agent *a)
 {
 	int err;
 
+	if (!wgx_agent_rotation_settled(a)) {
+		wgx_agent_soon(a, SETTLE_MS);
+		return;
+	}
 	set_keys(a);
 	set_seen(a);
 	if (!a->publish_due && wgx_node_equal(&a->self, &a->published))

@@ -44,6 +44,8 @@ struct wgx_agent {
 	uint64_t converge_at, expire_at, retire_at; /* ms of CLOCK_BOOTTIME */
 	uint64_t converged; /* how often */
 	enum wgx_rotation rotation;
+	struct wgx_have before; /* what the interface was when it got its new key */
+	uint64_t settle_at; /* the new key is published then at the latest */
 };
 
 /** wgx_agent_run() - until a signal ends it; an exit status */
@@ -61,6 +63,8 @@ void wgx_agent_soon(struct wgx_agent *a, uint64_t ms);
 const char *wgx_agent_rotate(struct wgx_agent *a);
 /** wgx_agent_rotate_step() - switch once all have seen it, retire what is over; after each convergence */
 void wgx_agent_rotate_step(struct wgx_agent *a);
+/** wgx_agent_rotation_settled() - may the present key be published? Not before it is in use, or 5 seconds have passed */
+bool wgx_agent_rotation_settled(struct wgx_agent *a);
 /** wgx_agent_rotation_begin() - where a former agent has left it */
 void wgx_agent_rotation_begin(struct wgx_agent *a);
 /** wgx_agent_waits_for() - the names of those that have not seen the next key yet */

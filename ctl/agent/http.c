@@ -276,6 +276,18 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return ok ? size * n : 0;
 }
 
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct wgx_http_request *q = arg;
+	bool last = size * n == 2 && line[0] == '\r';
+	long status = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (last && q->ask.on_open && status == 200)
+		q->ask.on_open(q->ask.arg);
+	return size * n;
+}
+
 static struct curl_blob blob_of(char *text)
 {
 	return (struct curl_blob){.data = text, .len = strlen(text), .flags = CURL_BLOB_COPY};
@@ -352,6 +364,8 @@ static int set_up(struct wgx_http_request *q)
 	if (err)
 		return err;
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
+	/* not 2, where a request that hangs leaves a dead connection for the next one */
+	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "wgx/" WGX_VERSION);
@@ -364,6 +378,8 @@ static int set_up(struct wgx_http_request *q)
 	curl_easy_setopt(c, CURLOPT_PRIVATE, q);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, q);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, q);
 	if (q->ask.body)
 		curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, q->ask.body);
 	set_tls(c, q->http->kube);

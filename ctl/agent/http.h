@@ -28,12 +28,14 @@ struct wgx_http_answer {
 /**
  * struct wgx_http_ask - @method: GET, PATCH or POST
  * @path: with its query; @type, @body: or NULL
+ * @on_open: the headers of an answer of status 200 have come; or NULL
  * @on_data: for each piece of a body of status 200, as it comes; false ends the request. NULL: it is gathered.
  * @on_end: once; the request is gone then. Not after wgx_http_cancel().
  * @timeout_s: of all of it; 0: none
  */
 struct wgx_http_ask {
 	const char *method, *path, *type, *body;
+	void (*on_open)(void *arg);
 	bool (*on_data)(void *arg, const void *data, size_t len);
 	void (*on_end)(void *arg, const struct wgx_http_answer *a);
 	void *arg;

@@ -30,6 +30,12 @@
 	180000 /* bookmarks come each minute: a version of the future is watched in silence */
 #define SHORT_MS 5000 /* a watch that ends before, and tells nothing, has failed */
 #define RELIST_MS 1800000 /* and as much again by chance */
+/*
+ * After an outage a list is due as well: etcd may have been restored to an earlier state, and what has changed since is
+ * not told to a watch from a later one. Not before all have found back and published themselves, and not all at once.
+ */
+#define REPAIR_MS 35000
+#define REPAIR_SPREAD_MS 60000
 #define EVENTS_MAX 16
 
 struct k8s_event {
@@ -47,7 +53,7 @@ struct k8s_registry {
 	char *version, *page; /* resourceVersion; continue, NULL: the first page */
 	struct wgx_k8s_frames frames;
 	struct wgx_k8s_backoff backoff;
-	uint64_t next, began, heard, relist;
+	uint64_t next, began, opened, heard, relist; /* @opened 0: not yet */
 	bool down; /* lost() was told, and no synced() since */
 	bool told,
 		again; /* @told: the watch has told something; @again: it said that a list is needed */
@@ -275,6 +281,27 @@ static bool take_frame(struct k8s_registry *k, const char *text)
 	return more;
 }
 
+/* It answers again. What this node has published may be gone: a patch that changes nothing costs nothing. */
+static void resume(struct k8s_registry *k)
+{
+	uint64_t repair =
+		wgx_clock_ms(CLOCK_BOOTTIME) + REPAIR_MS + randombytes_uniform(REPAIR_SPREAD_MS);
+
+	k->down = false;
+	k->patched = false;
+	k->patch_next = 0;
+	if (repair < k->relist)
+		k->relist = repair;
+	k->base.events->synced(k->base.events->arg);
+}
+
+static void watch_open(void *arg)
+{
+	struct k8s_registry *k = arg;
+
+	k->opened = k->heard = wgx_clock_ms(CLOCK_BOOTTIME);
+}
+
 static bool watch_data(void *arg, const void *data, size_t len)
 {
 	struct k8s_registry *k = arg;
@@ -283,9 +310,6 @@ static bool watch_data(void *arg, const void *data, size_t len)
 	bool more = true;
 
 	k->heard = wgx_clock_ms(CLOCK_BOOTTIME);
-	if (k->down)
-		k->base.events->synced(k->base.events->arg);
-	k->down = false;
 	wgx_k8s_backoff_healthy(&k->backoff, k->heard);
 	if (wgx_k8s_frames_add(&k->frames, data, len)) {
 		k->again = true;
@@ -294,6 +318,8 @@ static bool watch_data(void *arg, const void *data, size_t len)
 	while (more && (text = wgx_k8s_frames_next(&k->frames, &at)))
 		more = take_frame(k, text);
 	wgx_k8s_frames_drop(&k->frames, at);
+	if (more && k->down && k->told)
+		resume(k);
 	return more;
 }
 
@@ -324,6 +350,7 @@ static void watch(struct k8s_registry *k)
 	k->watching = true;
 	k->told = k->again = false;
 	k->began = k->heard = wgx_clock_ms(CLOCK_BOOTTIME);
+	k->opened = 0;
 	snprintf(path, sizeof(path),
 		 "/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=%.200s"
 		 "&timeoutSeconds=%u",
@@ -331,6 +358,7 @@ static void watch(struct k8s_registry *k)
 	k->request = wgx_http_send(k->http, &(struct wgx_http_ask){
 						    .method = "GET",
 						    .path = path,
+						    .on_open = watch_open,
 						    .on_data = watch_data,
 						    .on_end = watch_ended,
 						    .arg = k,
@@ -483,8 +511,17 @@ static void report(struct wgx_registry *r, const char *reason, const char *text)
 
 /* ---- the loop ---- */
 
+/* When a watch that says nothing is believed: until then it may be one that ends at once. */
+static uint64_t believed(const struct k8s_registry *k)
+{
+	return k->request && k->watching && k->down && k->opened ? k->opened + SHORT_MS
+								 : UINT64_MAX;
+}
+
 static void go_on(struct k8s_registry *k, uint64_t now)
 {
+	if (now >= believed(k))
+		resume(k);
 	if (k->request && k->watching && (now >= k->heard + SILENCE_MS || now >= k->relist))
 		end_watch(k);
 	if (!k->request && now >= k->next) {
@@ -520,6 +557,7 @@ static int run(struct wgx_registry *r)
 	if (k->watching) {
 		ms = sooner(ms, k->heard + SILENCE_MS, now);
 		ms = sooner(ms, k->relist, now);
+		ms = sooner(ms, believed(k), now);
 	}
 	return k->wants && !k->patched && !k->patch ? sooner(ms, k->patch_next, now) : ms;
 }

@@ -39,15 +39,15 @@ int wgx_tunnel_look(struct wgx_tunnel *t, const struct wgx_state *s, struct wgx_
 }
 
 /* Only what is not so: a port set anew is new sockets, a key set anew new handshakes. */
-static int set_identity(struct wgx_tunnel *t, const struct wgx_state *s,
-			const struct wgx_have *have)
+static int ask_identity(struct wgx_tunnel *t, const struct wgx_state *s,
+			const struct wgx_have *have, bool keep_sessions)
 {
 	struct wgx_secbuf b = {0};
-	int err = 0;
+	int err;
 
-	if (have->has_key && have->listen_port == t->options->listen_port)
-		return 0;
 	wgx_secbuf_printf(&b, "set=1\n");
+	if (!have->has_key && keep_sessions)
+		wgx_secbuf_printf(&b, "keep_sessions=true\n");
 	if (!have->has_key)
 		wgx_secbuf_hex(&b, "private_key", s->key);
 	if (have->listen_port != t->options->listen_port)
@@ -55,6 +55,19 @@ static int set_identity(struct wgx_tunnel *t, const struct wgx_state *s,
 	wgx_secbuf_printf(&b, "\n");
 	err = b.failed ? -ENOMEM : wgx_uapi_ask(t->options->interface, b.data, NULL);
 	wgx_secbuf_free(&b);
+	return err;
+}
+
+static int set_identity(struct wgx_tunnel *t, const struct wgx_state *s,
+			const struct wgx_have *have, bool keep_sessions)
+{
+	int err;
+
+	if (have->has_key && have->listen_port == t->options->listen_port)
+		return 0;
+	err = ask_identity(t, s, have, keep_sessions);
+	if (err == -EINVAL && keep_sessions) /* a daemon of before does not know that */
+		err = ask_identity(t, s, have, false);
 	if (err)
 		wgx_log(WGX_LOG_ERR, "%s: cannot set key and port %u: %s", t->options->interface,
 			t->options->listen_port, strerror(-err));
@@ -89,7 +102,8 @@ int wgx_tunnel_ensure(struct wgx_tunnel *t, const struct wgx_state *s, struct wg
 		wgx_log(WGX_LOG_ERR, "%s: %s", t->options->interface, strerror(-err));
 		return err;
 	}
-	err = set_identity(t, s, have);
+	/* with a previous key there, it is a rotation, and all have said that they know both */
+	err = set_identity(t, s, have, s->has_previous && !made);
 	if (!err)
 		return made;
 	wgx_have_free(have);

@@ -360,10 +360,11 @@ int wgx_device_set_fwmark(struct wgx_device *dev, uint32_t fwmark)
 
 /* ---- identity ---- */
 
-void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN])
+static void change_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN], bool succeed)
 {
 	uint8_t clamped[WGX_KEY_LEN], public_key[WGX_KEY_LEN];
 	bool removed = wgx_is_zero(key, WGX_KEY_LEN);
+	struct wgx_now now = wgx_now();
 	struct wgx_peer *peer;
 
 	memcpy(clamped, key, sizeof(clamped));
@@ -381,10 +382,23 @@ void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KE
 	dev->ops->mirror_identity(dev, removed ? NULL : public_key);
 	wgx_local_set_key(dev->local, removed ? NULL : clamped);
 	cds_list_for_each_entry(peer, &dev->peers, all) {
-		wgx_session_identity_changed(&peer->session);
+		if (succeed)
+			wgx_session_identity_succeeded(&peer->session, &now);
+		else
+			wgx_session_identity_changed(&peer->session);
 		if (dev->up)
 			wgx_peer_staged_command(peer, WGX_SEAL_RETRY);
 	}
 out:
 	wgx_wipe(clamped, sizeof(clamped));
+}
+
+void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN])
+{
+	change_private_key(dev, key, false);
+}
+
+void wgx_device_succeed_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN])
+{
+	change_private_key(dev, key, !wgx_is_zero(key, WGX_KEY_LEN));
 }

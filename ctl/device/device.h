@@ -191,6 +191,11 @@ int wgx_device_up(struct wgx_device *dev);
 void wgx_device_down(struct wgx_device *dev);
 /** wgx_device_set_private_key() - P-HS-8; all zero removes it; the same one again does nothing */
 void wgx_device_set_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
+/**
+ * wgx_device_succeed_private_key() - the same where all peers take the old key and the new one for this host
+ * (wgx_peer_set_twin()): sessions go on until those of the new key take their place, so that nothing is lost
+ */
+void wgx_device_succeed_private_key(struct wgx_device *dev, const uint8_t key[WGX_KEY_LEN]);
 int wgx_device_set_listen_port(struct wgx_device *dev, uint16_t port);
 int wgx_device_set_fwmark(struct wgx_device *dev, uint32_t fwmark);
 /** wgx_device_set_sockets() - both of these at once, with one rebind at most; none where nothing changes */

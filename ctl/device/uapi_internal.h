@@ -32,6 +32,7 @@ struct wgx_uapi_prefix_op;
 struct wgx_uapi_set {
 	int err; /* of the first line that was wrong; what follows is not looked at */
 	bool has_private_key, has_listen_port, has_fwmark, replace_peers;
+	bool keep_sessions; /* wgx's own: the key is one that all peers know, wgx_device_succeed_private_key() */
 	uint8_t private_key[WGX_KEY_LEN];
 	uint16_t listen_port;
 	uint32_t fwmark;

@@ -123,6 +123,11 @@ static int set_replace_peers(struct wgx_uapi_set *set, const char *value, size_t
 	return parse_true(&set->replace_peers, value, len);
 }
 
+static int set_keep_sessions(struct wgx_uapi_set *set, const char *value, size_t len)
+{
+	return parse_true(&set->keep_sessions, value, len);
+}
+
 /* ---- peer keys ---- */
 
 /* By hand: realloc() would leave the preshared keys behind in freed memory. */
@@ -248,6 +253,7 @@ static const struct {
 	{"listen_port", set_listen_port, false},
 	{"fwmark", set_fwmark, false},
 	{"replace_peers", set_replace_peers, false},
+	{"keep_sessions", set_keep_sessions, false},
 	{"allowed_ip", set_allowed_ip, true},
 	{"preshared_key", set_preshared_key, true},
 	{"endpoint", set_endpoint, true},
@@ -417,7 +423,9 @@ int wgx_uapi_set_apply(const struct wgx_uapi_set *set, struct wgx_device *dev)
 		return err;
 	if (set->replace_peers)
 		remove_all_peers(dev);
-	if (set->has_private_key)
+	if (set->has_private_key && set->keep_sessions)
+		wgx_device_succeed_private_key(dev, set->private_key);
+	else if (set->has_private_key)
 		wgx_device_set_private_key(dev, set->private_key);
 	for (size_t i = 0; i < set->n_peers && !err; i++) {
 		err = apply_peer(set, &set->peers[i], dev);

@@ -112,12 +112,27 @@ static void expire_sending(struct wgx_keypair *kp)
 		atomic_store(&kp->send_expired, true);
 }
 
-void wgx_session_identity_changed(struct wgx_session *s)
+static void take_identity(struct wgx_session *s)
 {
 	wgx_handshake_forget_private(&s->handshake);
 	begin_stamps(s);
 	abandon_handshake(s);
 	atomic_store(&s->timers.last_initiated, 0);
+}
+
+void wgx_session_identity_succeeded(struct wgx_session *s, const struct wgx_now *now)
+{
+	take_identity(s);
+	if (!s->timers.running || !wgx_session_sending_key(s, now->boot))
+		return;
+	s->timers.attempts = 0;
+	s->timers.initiate_at = now->boot;
+	wgx_timers_arm(s, now->boot);
+}
+
+void wgx_session_identity_changed(struct wgx_session *s)
+{
+	take_identity(s);
 	expire_sending(s->keypairs.next);
 	expire_sending(atomic_load(&s->keypairs.current));
 }

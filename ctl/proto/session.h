@@ -138,6 +138,11 @@ void wgx_session_init(struct wgx_session *s, struct wgx_local *l,
 void wgx_session_set_psk(struct wgx_session *s, const uint8_t psk[WGX_KEY_LEN]);
 void wgx_session_set_keepalive(struct wgx_session *s, uint16_t seconds, const struct wgx_now *now);
 void wgx_session_identity_changed(struct wgx_session *s); /* P-HS-8 */
+/**
+ * wgx_session_identity_succeeded() - the same, where the peer takes both keys: what is sent under the old one goes on,
+ * and a handshake with the new one begins at once
+ */
+void wgx_session_identity_succeeded(struct wgx_session *s, const struct wgx_now *now);
 /** wgx_session_forget_keys() - keypairs and handshake wiped, timers go on: after a suspend (P-TM-8) */
 void wgx_session_forget_keys(struct wgx_session *s);
 /** wgx_session_stop() - link down: timers off, keypairs and handshake wiped, staged dropped */

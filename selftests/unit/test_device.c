@@ -548,6 +548,41 @@ static void test_private_key(void **state)
 	pair_down(&p);
 }
 
+/* A key that the other end takes beside the old one: what is sent under that goes on, and a handshake begins. */
+static void test_key_succeeds(void **state)
+{
+	uint8_t key[WGX_KEY_LEN], public_key[WGX_KEY_LEN];
+	static const uint8_t zero[WGX_KEY_LEN];
+	struct wgx_keypair *kp;
+	struct wgx_now now;
+	struct wgx_peer *successor;
+	struct pair p;
+
+	pair_up(&p);
+	shake_hands(&p);
+	kp = wgx_session_sending_key(&p.ab->session, wgx_now().boot);
+	randombytes_buf(key, sizeof(key));
+	wgx_public_key(public_key, key);
+	assert_int_equal(wgx_peer_create(p.b->dev, public_key, &successor), 0);
+	wgx_device_succeed_private_key(p.a->dev, key);
+	assert_memory_equal(p.a->dev->local->public_key, public_key, sizeof(public_key));
+	assert_ptr_equal(wgx_session_sending_key(&p.ab->session, wgx_now().boot), kp);
+
+	p.a->handshakes = p.b->handshakes = 0;
+	now = wgx_now();
+	wgx_session_run(&p.ab->session, &now);
+	assert_int_equal(p.a->handshakes, 1);
+	assert_int_equal(deliver(p.b, p.a, &p.at_a), WGX_HS_OK);
+	assert_non_null(successor->session.keypairs.next);
+	assert_int_equal(deliver(p.a, p.b, &p.at_b), WGX_HS_OK);
+	assert_ptr_not_equal(wgx_session_sending_key(&p.ab->session, wgx_now().boot), kp);
+
+	/* none is no successor */
+	wgx_device_succeed_private_key(p.a->dev, zero);
+	assert_null(wgx_session_sending_key(&p.ab->session, wgx_now().boot));
+	pair_down(&p);
+}
+
 static void test_removed_in_session(void **state)
 {
 	struct pair p;
@@ -752,6 +787,7 @@ int main(void)
 		line_test("P-HS-5", test_index_of_another_interface),
 		cmocka_unit_test(test_down_stops_sessions),
 		line_test("P-HS-8", test_private_key),
+		cmocka_unit_test(test_key_succeeds),
 		line_test("P-HS-5", test_removed_in_session),
 		line_test("P-TM-6 P-HS-10", test_nothing_is_left),
 		line_test("P-DOS-2", test_cookie_reply),
