@@ -92,7 +92,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb test-deb demo test mutate fuzz fuzz-targets model bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	dist deb test-deb demo test test-k8s mutate fuzz fuzz-targets model bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -103,6 +103,7 @@ help:
 	@echo 'make [CC=clang] [SAN=address,undefined|thread] [IPSEC_MB=0] [V=1]   build $(BUILD)/wgx'
 	@echo 'make demo        two namespaces, a tunnel through AF_XDP, throughput; cleans up'
 	@echo 'make test        every test this machine can run'
+	@echo 'make test-k8s    OUTAGE=300: wgx agent on a real control plane, which is built first, once'
 	@echo 'make mutate      breaks the code, protocol line by line, and expects the tests to notice'
 	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
 	@echo 'make model       checks the model of the keypairs with spin'
@@ -249,6 +250,10 @@ demo:
 
 test:
 	@selftests/run.sh
+
+test-k8s:
+	@selftests/k8s/control_plane build
+	@K8S=1 SCRIPTS_AT_ONCE=1 selftests/run.sh k8s/
 
 mutate:
 	@selftests/mutate.sh

@@ -271,14 +271,15 @@ one_ended() {
 	fi
 }
 
-# run_scripts limit directory ...: their scripts, SCRIPTS_AT_ONCE at a time: most wait most of the time.
+# run_scripts limit path ...: these scripts, and those of these directories, SCRIPTS_AT_ONCE at a time: most wait most
+# of the time.
 run_scripts() {
-	local limit=$1 directory f name AGAIN=()
+	local limit=$1 f path name AGAIN=()
 	shift
-	for directory; do
-		for f in "selftests/$directory"/*.sh; do
-			[ -x "$f" ] || continue
-			name=$directory/$(basename "$f" .sh)
+	for path; do
+		for f in $(find "selftests/$path" -maxdepth 1 -name '*.sh' -executable | sort); do
+			name=${f#selftests/}
+			name=${name%.sh}
 			wanted "$name" || continue
 			RUN=$((RUN + 1))
 			[ ${#CHILDREN[@]} -lt "$SCRIPTS_AT_ONCE" ] || one_ended
@@ -333,7 +334,12 @@ rm -rf "$LOGS" "$LOGS.first" "$LOGS.aside"
 mkdir -p "$LOGS"
 if run_builds; then
 	aside programs
-	run_scripts 900 interop netns
+	# the others of k8s/ take minutes: make test-k8s
+	if [ "${K8S:-0}" = 1 ]; then
+		run_scripts 2400 k8s
+	else
+		run_scripts 900 interop netns k8s/three_nodes.sh
+	fi
 	aside_ends
 	# The table of docs/conformance.md speaks of a whole run only.
 	[ ${#PATTERNS[@]} -gt 0 ] || tap conformance 60 selftests/conformance.py "$LOGS" docs/conformance.md

@@ -25,6 +25,7 @@
 #define LOOK_MS 30000 /* somebody may have changed the interface by hand */
 #define RETRY_MS 2000
 #define DRY_MS 5000
+#define SAVE_MS 5000 /* in a large cluster there is always something new to be saved */
 
 uint64_t wgx_agent_now(void)
 {
@@ -194,10 +195,14 @@ static void report_refusals(struct wgx_agent *a)
 	}
 }
 
-static void save(struct wgx_agent *a)
+static void save(struct wgx_agent *a, uint64_t now)
 {
-	int err = a->save_due ? wgx_state_save(&a->state, &a->members, &a->self) : 0;
+	int err;
 
+	if (!a->save_due || now < a->save_at)
+		return;
+	a->save_at = now + SAVE_MS;
+	err = wgx_state_save(&a->state, &a->members, &a->self);
 	if (err)
 		wgx_log(WGX_LOG_WARN, "cannot save what nodes there are: %s", strerror(-err));
 	a->save_due = err;
@@ -219,6 +224,15 @@ static int make_tunnel(struct wgx_agent *a)
 	return err;
 }
 
+static bool changes_peers(const struct wgx_plan *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->steps[i].kind != WGX_STEP_SET_ENDPOINT &&
+		    p->steps[i].kind != WGX_STEP_SET_KEEPALIVE)
+			return true;
+	return false;
+}
+
 static int change_peers(struct wgx_agent *a)
 {
 	int err = make_plan(a);
@@ -231,7 +245,9 @@ static int change_peers(struct wgx_agent *a)
 		note_told(a);
 	if (!a->plan.n && !a->names_due)
 		return 0;
-	a->names_due = wgx_tunnel_names(&a->tunnel, &a->want);
+	/* one call for each peer: not where only endpoints have changed */
+	if (a->names_due || changes_peers(&a->plan))
+		a->names_due = wgx_tunnel_names(&a->tunnel, &a->want);
 	/* what it has now, and what is left to do */
 	wgx_have_free(&a->have);
 	err = wgx_tunnel_look(&a->tunnel, &a->state, &a->have);
@@ -276,8 +292,11 @@ static void work(struct wgx_agent *a)
 
 	if (now >= a->expire_at)
 		expire(a, now);
-	if (now < a->converge_at && !(a->rotation == WGX_ROTATION_RETIRING && now >= a->retire_at))
+	if (now < a->converge_at &&
+	    !(a->rotation == WGX_ROTATION_RETIRING && now >= a->retire_at)) {
+		save(a, now);
 		return;
+	}
 	a->converge_at = now + LOOK_MS;
 	a->own_due = true;
 	err = converge(a);
@@ -287,7 +306,7 @@ static void work(struct wgx_agent *a)
 	if (!err)
 		wgx_agent_rotate_step(a);
 	publish(a);
-	save(a);
+	save(a, now);
 }
 
 /* ---- what the registry tells ---- */
@@ -446,6 +465,8 @@ static int until(const struct wgx_agent *a, int registry_ms)
 
 	if (a->expire_at < next)
 		next = a->expire_at;
+	if (a->save_due && a->save_at < next)
+		next = a->save_at;
 	if (a->rotation == WGX_ROTATION_RETIRING && a->retire_at < next)
 		next = a->retire_at;
 	if (next <= now)
@@ -609,6 +630,7 @@ int wgx_agent_run(const struct wgx_agent_options *o)
 		work(&a);
 		turn(&a);
 	}
+	save(&a, UINT64_MAX);
 	wgx_agent_serve_end(&a);
 	end(&a);
 	return status;

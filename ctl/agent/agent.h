@@ -41,7 +41,7 @@ struct wgx_agent {
 	char registry_problem[512];
 	bool publish_due, save_due, own_due, names_due, stopping;
 	size_t failed_steps;
-	uint64_t converge_at, expire_at, retire_at; /* ms of CLOCK_BOOTTIME */
+	uint64_t converge_at, expire_at, retire_at, save_at; /* ms of CLOCK_BOOTTIME */
 	uint64_t converged; /* how often */
 	enum wgx_rotation rotation;
 	struct wgx_have before; /* what the interface was when it got its new key */

@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,8 @@
 #define TOKEN_MAX 65536
 #define TOKEN_AGE_MS 55000
 #define CONNECT_TIMEOUT_S 10
+#define KEEPALIVE_S 15L
+#define UNANSWERED_MS 30000
 
 struct wgx_http {
 	const struct wgx_kube *kube;
@@ -354,6 +358,15 @@ static int set_url(struct wgx_http_request *q)
 	return err;
 }
 
+/* A server that is gone in silence, or an own address that is, is noticed within a minute. */
+static int on_connect(void *arg, curl_socket_t fd, curlsocktype type)
+{
+	unsigned int ms = UNANSWERED_MS;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+	return CURL_SOCKOPT_OK;
+}
+
 static int set_up(struct wgx_http_request *q)
 {
 	CURL *c = q->easy;
@@ -373,7 +386,10 @@ static int set_up(struct wgx_http_request *q)
 	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->ask.method);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)q->ask.timeout_s);
+	curl_easy_setopt(c, CURLOPT_SOCKOPTFUNCTION, on_connect);
 	curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(c, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
+	curl_easy_setopt(c, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S / 3);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, q->error);
 	curl_easy_setopt(c, CURLOPT_PRIVATE, q);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);

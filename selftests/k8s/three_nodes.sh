@@ -17,16 +17,16 @@ check 'without an agent, pods reach each other' pods_reach A B
 check 'and in the clear' [ "$(underlay_plain)" -gt 0 ]
 
 underlay_begin
-agents_up A B C
-# a pod sends before any peer is there
-strict_on() { on "$1" ip rule | grep -q 'lookup 51820\|lookup [0-9]' && on "$1" ip route show table all | grep -q '10.244.0.0/16 dev wg0'; }
-for h in A B C; do
-	check "$h: routes into wg0 stand" wait_for 30 strict_on $h || why $h
-done
-streams_begin
+strict_on() { on "$1" ip route show table all | grep -q '^10.244.0.0/16 dev wg0'; }
+# A's pod sends before there is a peer, and before B has an agent
+agents_up A
+check 'A: routes into wg0 stand' wait_for 60 strict_on A || why A
+spawn PA first ping -q -i 0.1 10.244.2.2
+spawn PA first6 ping -q -i 0.1 fd10:244:0:2::2
+agents_up B C
 ready A B C
-streams_stop() { stop a4 INT && stop b6 INT; }
-streams_stop
+stop first INT
+stop first6 INT
 for h in A B C; do
 	check_equal "$h: there is nothing to do" "$(wgx $h agent plan)" ''
 	check "$h: its Node has its public key" key_right $h
