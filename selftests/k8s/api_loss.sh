@@ -78,7 +78,7 @@ ready A B C
 streams_end tokens
 
 #--- an earlier state: from before A had its present key, and D its Node
-stop apiserver
+stop apiserver KILL
 stop etcd
 cp -a "$WORK/plane/etcd" "$WORK/plane/earlier"
 etcd_up
@@ -96,7 +96,7 @@ k8s_up D
 check 'D joins' wait_for 60 all_reach A B C D || why A D
 streams_begin
 spawn PD d4 ping -q -i 0.05 10.244.1.2
-stop apiserver
+stop apiserver KILL
 stop etcd
 rm -r "$WORK/plane/etcd"
 mv "$WORK/plane/earlier" "$WORK/plane/etcd"
