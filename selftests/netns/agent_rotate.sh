@@ -15,11 +15,11 @@ key_of() { jq -r .public_key "$WORK/registry/node-${1,,}.json"; }
 own_key() { on "$1" wg show wg0 public-key; }
 # knows A B KEY: A sends to B's pods under this key
 knows() { on "$1" wg show wg0 allowed-ips | grep -qF "$3	10.244.${NODE_N[$2]}.0/24"; }
-# flood_begin N: from A's pods, to them, and from C: N packets each, at least 10 ms apart: while a handshake is made, 128 may wait
+# flood_begin N: from A's pods, to them, and from C: N packets each, 2 ms apart: more than could wait for a handshake
 flood_begin() {
-	spawn PA out ping -q -i 0.01 -c "$1" 10.244.2.2
-	spawn PB in ping -q -i 0.01 -c "$1" fd10:244:0:1::2
-	spawn PC other ping -q -i 0.01 -c "$1" 10.244.1.2
+	spawn PA out ping -q -i 0.002 -c "$1" 10.244.2.2
+	spawn PB in ping -q -i 0.002 -c "$1" fd10:244:0:1::2
+	spawn PC other ping -q -i 0.002 -c "$1" 10.244.1.2
 }
 # flood_end LABEL N: they go on until now, and all have an answer
 flood_end() {
@@ -45,7 +45,7 @@ check 'all agents are ready' wait_for 40 agents_ready A B C || finish
 check 'all pods reach each other' wait_for 30 all_reach A B C || finish
 
 old=$(key_of A)
-flood_begin 1000
+flood_begin 5000
 sleep 0.5
 check 'rotate' wgx A agent rotate
 changed() { [ "$(key_of A)" != "$old" ] && [ "$(own_key A)" = "$(key_of A)" ]; }
@@ -53,7 +53,7 @@ check 'it is published, and used' wait_for 30 changed
 new=$(key_of A)
 check 'B sends under it' wait_for 30 knows B A "$new"
 check 'C too' wait_for 30 knows C A "$new"
-flood_end rotation 1000
+flood_end rotation 5000
 check_equal 'status' "$(agent_json A .rotation)" retiring
 check_equal 'not again, yet' "$(wgx A agent rotate 2>&1)" 'wgx: the previous key is not retired yet'
 check_equal 'the secret is the new one, and no other is left' \
@@ -62,7 +62,7 @@ check_equal 'the secret is the new one, and no other is left' \
 #--- one that does not answer keeps the others from nothing, and the key from changing
 check 'all pods reach each other' all_reach A B C
 stop agent.C KILL
-flood_begin 2500
+flood_begin 12500
 before=$(key_of B)
 check 'B rotates' wgx B agent rotate
 check 'A has seen its next key' wait_for 20 sh -c "jq -e '.seen.\"node-b\"' $WORK/registry/node-a.json"
@@ -76,7 +76,7 @@ switched() { [ "$(key_of B)" != "$before" ] && [ "$(own_key B)" = "$(key_of B)" 
 check 'C answers, and the key changes' wait_for 30 switched
 check 'A sends under it' wait_for 30 knows A B "$(key_of B)"
 check 'C too' wait_for 30 knows C B "$(key_of B)"
-flood_end 'rotation with a wait' 2500
+flood_end 'rotation with a wait' 12500
 
 #--- the previous one is taken back
 stop agent.A KILL
