@@ -96,7 +96,9 @@ static const struct wgx_command commands[] = {
 	 "  --exempt=NET,...        but not of these\n"
 	 "  --grace=SECONDS         for a node whose record is gone (300)\n"
 	 "  --state-dir=DIR         keys and nodes (/var/lib/wgx/agent-IFACE)\n"
-	 "  --table=N --rule-priority=N  of its routes (51880, 1500)\n\n"
+	 "  --table=N --rule-priority=N  of its routes (51880, 1500)\n"
+	 "  --daemon=start|await    whether to start a daemon where none runs (start)\n"
+	 "  --http=ADDRESS:PORT|PATH  serve /livez, /healthz, /readyz and /metrics there\n\n"
 	 "status, peers, plan and rotate ask the agent that runs; [--interface=IFACE] [--json].\n"
 	 "plan --accept lets nodes go that are held. With options before it, plan tells what an\n"
 	 "agent would change. See wgx-agent(8).\n"},

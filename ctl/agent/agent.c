@@ -398,6 +398,7 @@ static void on_synced(void *arg)
 
 	if (a->registry_problem[0] || !a->members.synced)
 		wgx_log(WGX_LOG_INFO, "the registry answers");
+	a->was_synced = true;
 	a->registry_problem[0] = '\0';
 	if (wgx_members_end(&a->members, wgx_agent_now()))
 		changed(a);
@@ -414,6 +415,7 @@ static void on_lost(void *arg, const char *why)
 	for (char *p = a->registry_problem; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
+	a->losses += a->members.synced;
 	wgx_members_lost(&a->members);
 }
 
@@ -441,6 +443,7 @@ static int catch_signals(struct wgx_agent *a)
 	sigset_t set;
 	int fd;
 
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -476,9 +479,17 @@ static int until(const struct wgx_agent *a, int registry_ms)
 	return next - now > 60000 ? 60000 : (int)(next - now);
 }
 
+/* -1: never */
+static int sooner(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
 static void turn(struct wgx_agent *a)
 {
-	int ms = a->registry->ops->run(a->registry);
+	int ms = sooner(a->registry->ops->run(a->registry), wgx_agent_pages_run(a));
 	struct epoll_event ev;
 
 	/* one at a time: what one handler frees, the next event may have meant */
@@ -537,6 +548,7 @@ static void init(struct wgx_agent *a, const struct wgx_agent_options *o)
 		.addresses.fd = -1,
 		.daemon.fd = -1,
 		.server.fd = -1,
+		.pages_event.fd = -1,
 		.state.dir = -1,
 		.members.grace_ms = (uint64_t)o->grace_s * 1000,
 		.tunnel.options = o,
@@ -558,6 +570,7 @@ static void take_members(struct wgx_agent *a)
 		wgx_log(WGX_LOG_WARN, "what nodes there were cannot be read: %s", strerror(-n));
 	else if (n)
 		wgx_log(WGX_LOG_INFO, "%d nodes are known from before", n);
+	a->known_before = n > 0;
 	if (!wgx_rules_apply(
 		    &(struct wgx_rules){
 			    .cluster = a->options->cluster.items,
@@ -626,11 +639,15 @@ int wgx_agent_run(const struct wgx_agent_options *o)
 	err = status ? 0 : wgx_agent_serve(&a);
 	if (err)
 		status = wgx_fail("cannot listen for wgx agent: %s", strerror(-err));
+	if (!status)
+		status = wgx_agent_pages_begin(&a);
 	while (!status && !a.stopping) {
 		work(&a);
 		turn(&a);
 	}
 	save(&a, UINT64_MAX);
+	wgx_agent_pages_end(&a);
+	wgx_metrics_source_close(&a.source);
 	wgx_agent_serve_end(&a);
 	end(&a);
 	return status;

@@ -11,6 +11,8 @@
 #include "agent/state.h"
 #include "agent/tunnel.h"
 #include "daemon/event.h"
+#include "metrics/listen.h"
+#include "metrics/server.h"
 
 /** enum wgx_rotation - where the change of this node's key is */
 enum wgx_rotation {
@@ -23,7 +25,7 @@ struct wgx_agent {
 	const struct wgx_agent_options *options;
 	bool dry; /* change nothing: for `plan` without an agent */
 	int epoll_fd;
-	struct wgx_event signals, addresses, daemon, server;
+	struct wgx_event signals, addresses, daemon, server, pages_event;
 	struct wgx_registry *registry;
 	struct wgx_registry_events events;
 	struct wgx_members members;
@@ -40,7 +42,13 @@ struct wgx_agent {
 	struct wgx_plan plan;
 	char registry_problem[512];
 	bool publish_due, save_due, own_due, names_due, stopping;
+	bool was_synced; /* the registry has told all that it has, once */
+	bool known_before; /* nodes were there in the state directory */
 	size_t failed_steps;
+	uint64_t losses; /* of the registry */
+	struct wgx_metrics_source source; /* the daemon, as of a second ago */
+	struct wgx_metrics_server *pages; /* NULL: none were asked for */
+	struct wgx_metrics_extra extra;
 	uint64_t converge_at, expire_at, retire_at, save_at; /* ms of CLOCK_BOOTTIME */
 	uint64_t converged; /* how often */
 	enum wgx_rotation rotation;
@@ -71,14 +79,28 @@ void wgx_agent_rotation_begin(struct wgx_agent *a);
 json_t *wgx_agent_waits_for(const struct wgx_agent *a);
 
 /* report.c */
-json_t *wgx_agent_status_json(const struct wgx_agent *a);
+/** wgx_agent_status_json() - asks daemon and kernel whether all stands that is to */
+json_t *wgx_agent_status_json(struct wgx_agent *a);
 json_t *wgx_agent_peers_json(const struct wgx_agent *a);
 /** wgx_agent_plan_json() - {"steps": [text], "pending": [text], "refused": [text]} */
 json_t *wgx_agent_plan_json(const struct wgx_agent *a);
 /** wgx_agent_print_plan() - that, for people, on standard output */
 void wgx_agent_print_plan(const json_t *plan);
-/** wgx_agent_ready() - synced, published, and strict mode, where wanted, in force */
-bool wgx_agent_ready(const struct wgx_agent *a);
+
+/* health.c */
+/** wgx_agent_obstacles() - why this node is not ready: an array of texts, empty where it is */
+json_t *wgx_agent_obstacles(struct wgx_agent *a);
+/** wgx_agent_strict() - is strict mode in force, as far as can be told? */
+bool wgx_agent_strict(struct wgx_agent *a);
+/** wgx_agent_pages_begin() - serve --http; an exit status, and the user has been told of a failure */
+int wgx_agent_pages_begin(struct wgx_agent *a);
+/** wgx_agent_pages_run() - at each turn of the loop; returns ms until the next is due, -1: when something happens */
+int wgx_agent_pages_run(struct wgx_agent *a);
+void wgx_agent_pages_end(struct wgx_agent *a);
+
+/* families.c */
+extern const struct wgx_family wgx_agent_families[];
+extern const size_t wgx_agent_families_count;
 
 /* server.c */
 /** wgx_agent_socket() - /run/wgx/INODE.IFACE.agent; 0, or a negative errno */

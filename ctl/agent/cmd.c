@@ -64,6 +64,15 @@ static const char *yes_no(const json_t *o, const char *member)
 	return json_is_true(json_object_get(o, member)) ? "yes" : "no";
 }
 
+static void print_obstacles(const json_t *list)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(list, i, line)
+		printf("    %s\n", json_string_value(line));
+}
+
 static void print_status(const json_t *o)
 {
 	const char *problem = text_of(o, "problem");
@@ -72,6 +81,7 @@ static void print_status(const json_t *o)
 	printf("  interface: %s\n", text_of(o, "interface"));
 	printf("  public key: %s\n", text_of(o, "public_key"));
 	printf("  ready: %s\n", yes_no(o, "ready"));
+	print_obstacles(json_object_get(o, "not_ready"));
 	printf("  strict mode: %s\n",
 	       json_is_true(json_object_get(o, "strict")) ? "in force" : "off");
 	printf("  registry: %s, %s%s%s\n", text_of(o, "registry"),

@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "device/host_port.h"
+#include "metrics/listen.h"
 #include "net/link.h"
 
 #define DEFAULT_PORT 51820
@@ -202,6 +203,24 @@ static int set_strict(struct wgx_agent_options *o, char *value)
 	return WGX_EXIT_OK;
 }
 
+static int set_http(struct wgx_agent_options *o, char *value)
+{
+	struct wgx_metrics_place place;
+
+	o->http = value;
+	return wgx_metrics_place_parse(value, &place)
+		       ? wrong("http", value, "is no ADDRESS:PORT and no absolute path of a socket")
+		       : WGX_EXIT_OK;
+}
+
+static int set_daemon(struct wgx_agent_options *o, char *value)
+{
+	o->awaits_daemon = !strcmp(value, "await");
+	if (!o->awaits_daemon && strcmp(value, "start") != 0)
+		return wrong("daemon", value, "is neither start nor await");
+	return WGX_EXIT_OK;
+}
+
 static int set_table(struct wgx_agent_options *o, char *value)
 {
 	return number("table", value, 1, UINT32_MAX, &o->table);
@@ -242,6 +261,8 @@ static const struct {
 	{"table", set_table, required_argument},
 	{"rule-priority", set_priority, required_argument},
 	{"grace", set_grace, required_argument},
+	{"http", set_http, required_argument},
+	{"daemon", set_daemon, required_argument},
 };
 #define OPTIONS (sizeof(table) / sizeof(table[0]))
 

@@ -41,7 +41,9 @@ struct wgx_agent_options {
 	uint16_t endpoint_port, listen_port, keepalive;
 	char underlays[WGX_AGENT_UNDERLAYS][IFNAMSIZ];
 	size_t n_underlays;
+	const char *http; /* where health and metrics are served; NULL: nowhere */
 	bool underlay_auto, strict;
+	bool awaits_daemon; /* somebody else starts it */
 	uint32_t mtu, table, priority, grace_s;
 	bool has_any; /* one was given at all */
 };

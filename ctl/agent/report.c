@@ -16,12 +16,6 @@ static json_t *key_json(bool has, const uint8_t key[WGX_KEY_LEN])
 	return json_string(text);
 }
 
-bool wgx_agent_ready(const struct wgx_agent *a)
-{
-	return a->members.synced && !a->publish_due && a->converged && a->tunnel.routed &&
-	       (!a->options->strict || a->tunnel.filtered);
-}
-
 static size_t count_gone(const struct wgx_members *m)
 {
 	size_t n = 0;
@@ -31,22 +25,29 @@ static size_t count_gone(const struct wgx_members *m)
 	return n;
 }
 
-json_t *wgx_agent_status_json(const struct wgx_agent *a)
+json_t *wgx_agent_status_json(struct wgx_agent *a)
 {
 	static const char *const rotations[] = {"none", "announced", "retiring"};
+	json_t *obstacles = wgx_agent_obstacles(a);
 	json_t *o =
 		json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s}",
 			  "node", a->self.name, "interface", a->options->interface, "registry",
 			  a->registry->ops->name, "synced", a->members.synced, "problem",
 			  a->registry_problem, "published", !a->publish_due, "strict",
-			  a->tunnel.filtered, "ready", wgx_agent_ready(a), "nodes",
+			  wgx_agent_strict(a), "ready", !json_array_size(obstacles), "nodes",
 			  (json_int_t)a->members.n, "gone", (json_int_t)count_gone(&a->members),
 			  "held", (json_int_t)a->members.held, "peers", (json_int_t)a->want.n_peers,
 			  "refused", (json_int_t)a->want.n_refusals, "rotation",
 			  rotations[a->rotation]);
 
-	if (!o)
+	if (!o) {
+		json_decref(obstacles);
 		return NULL;
+	}
+	json_object_set_new(o, "not_ready", obstacles);
+	json_object_set_new(o, "steps", json_integer((json_int_t)a->plan.n));
+	json_object_set_new(o, "losses", json_integer((json_int_t)a->losses));
+	json_object_set_new(o, "converged", json_integer((json_int_t)a->converged));
 	json_object_set_new(o, "public_key", key_json(true, a->state.public_key));
 	json_object_set_new(o, "next_public_key",
 			    key_json(a->state.next_key, a->state.next_public_key));

@@ -74,15 +74,31 @@ static int set_identity(struct wgx_tunnel *t, const struct wgx_state *s,
 	return err;
 }
 
+static bool daemon_answers(void)
+{
+	int fd = wgx_client_connect();
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /* A daemon that is started is no agent: whether it can be dumped is its own affair. */
-static int create(const char *interface)
+static int create(struct wgx_tunnel *t)
 {
 	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), status;
 
+	if (t->options->awaits_daemon && !daemon_answers()) {
+		if (!t->awaits)
+			wgx_log(WGX_LOG_WARN, "no daemon answers; waiting for one");
+		t->awaits = true;
+		return -ESRCH;
+	}
+	t->awaits = false;
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	status = wgx_create_interface(interface);
+	status = wgx_create_interface(t->options->interface);
 	prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
-	return status;
+	return status ? -EIO : 0;
 }
 
 int wgx_tunnel_ensure(struct wgx_tunnel *t, const struct wgx_state *s, struct wgx_have *have)
@@ -90,11 +106,12 @@ int wgx_tunnel_ensure(struct wgx_tunnel *t, const struct wgx_state *s, struct wg
 	int err = wgx_tunnel_look(t, s, have), made = 0;
 
 	if (err == -ENODEV) {
-		t->routed = t->filtered = false;
+		t->routed = false; /* what is dropped is dropped without a daemon, too */
 		free(t->attached);
 		t->attached = NULL;
-		if (create(t->options->interface))
-			return -EIO;
+		err = create(t);
+		if (err)
+			return err;
 		made = 1;
 		err = wgx_tunnel_look(t, s, have);
 	}
@@ -124,6 +141,12 @@ static json_t *call(json_t *request)
 	if (err)
 		wgx_log(WGX_LOG_ERR, "the daemon does not answer: %s", strerror(-err));
 	return answer;
+}
+
+/* Without peers, which may be many */
+static json_t *ask_show(void)
+{
+	return call(json_pack("{s:s, s:b}", "cmd", "show", "peers", 0));
 }
 
 static void put_networks(json_t *list, const struct wgx_prefixes *networks)
@@ -214,7 +237,7 @@ static char *wish(const struct wgx_agent_options *o, const struct wgx_own_addres
 static int attach_all(const struct wgx_agent_options *o, const struct wgx_own_addresses *devices,
 		      const struct wgx_prefixes *exempt)
 {
-	json_t *show = call(json_pack("{s:s}", "cmd", "show"));
+	json_t *show = ask_show();
 	int err = show ? 0 : -EIO;
 
 	for (size_t i = 0; show && i < devices->n_devices; i++) {
@@ -227,18 +250,84 @@ static int attach_all(const struct wgx_agent_options *o, const struct wgx_own_ad
 	return err;
 }
 
-int wgx_tunnel_filter(struct wgx_tunnel *t, const struct wgx_own_addresses *own,
-		      const struct wgx_prefixes *exempt)
+static struct wgx_own_addresses underlays(const struct wgx_agent_options *o,
+					  const struct wgx_own_addresses *own)
 {
-	const struct wgx_agent_options *o = t->options;
 	struct wgx_own_addresses devices = *own;
-	char *text;
-	int err;
 
 	if (!o->underlay_auto) {
 		devices.n_devices = o->n_underlays;
 		memcpy(devices.devices, o->underlays, sizeof(devices.devices));
 	}
+	return devices;
+}
+
+static bool is_protected(const json_t *strict, const struct wgx_prefix *p)
+{
+	char text[WGX_PREFIX_TEXT];
+	const json_t *item;
+	size_t i;
+
+	wgx_prefix_format(p, text);
+	json_array_foreach(json_object_get(strict, "protect"), i, item)
+		if (!strcmp(json_string_value(item) ?: "", text))
+			return true;
+	return false;
+}
+
+bool wgx_tunnel_filter_problem(const struct wgx_tunnel *t, const struct wgx_own_addresses *own,
+			       const json_t *show, char *text, size_t size)
+{
+	const struct wgx_agent_options *o = t->options;
+	struct wgx_own_addresses devices = underlays(o, own);
+	char network[WGX_PREFIX_TEXT];
+
+	if (!devices.n_devices) {
+		snprintf(text, size, "no underlay is known");
+		return true;
+	}
+	for (size_t i = 0; i < devices.n_devices; i++) {
+		const char *device = devices.devices[i];
+		const json_t *strict = json_object_get(find_attached(show, device), "strict");
+
+		if (!json_is_object(strict)) {
+			snprintf(text, size, "nothing is dropped on %s", device);
+			return true;
+		}
+		for (size_t j = 0; j < o->cluster.n; j++) {
+			if (is_protected(strict, &o->cluster.items[j]))
+				continue;
+			snprintf(text, size, "%s is not protected on %s",
+				 wgx_prefix_format(&o->cluster.items[j], network), device);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Somebody may have ended it by hand. */
+static bool still_filters(const struct wgx_tunnel *t, const struct wgx_own_addresses *own)
+{
+	json_t *show = t->options->strict ? ask_show() : NULL;
+	char text[256];
+	bool ok = !t->options->strict ||
+		  (show && !wgx_tunnel_filter_problem(t, own, show, text, sizeof(text)));
+
+	if (!ok && show)
+		wgx_log(WGX_LOG_WARN, "strict mode is not in force, and is put there again: %s",
+			text);
+	json_decref(show);
+	return ok;
+}
+
+int wgx_tunnel_filter(struct wgx_tunnel *t, const struct wgx_own_addresses *own,
+		      const struct wgx_prefixes *exempt)
+{
+	const struct wgx_agent_options *o = t->options;
+	struct wgx_own_addresses devices = underlays(o, own);
+	char *text;
+	int err;
+
 	if (o->strict && !devices.n_devices) {
 		wgx_log(WGX_LOG_ERR, "strict: no underlay is known yet: nothing is dropped");
 		t->filtered = false;
@@ -247,7 +336,7 @@ int wgx_tunnel_filter(struct wgx_tunnel *t, const struct wgx_own_addresses *own,
 	text = wish(o, &devices, exempt);
 	if (!text)
 		return -ENOMEM;
-	if (t->attached && !strcmp(t->attached, text)) {
+	if (t->attached && !strcmp(t->attached, text) && still_filters(t, own)) {
 		free(text);
 		return 0;
 	}
@@ -456,6 +545,40 @@ int wgx_tunnel_route(struct wgx_tunnel *t, const struct wgx_node *self, const st
 	free(wanted[0].items);
 	free(wanted[1].items);
 	return err;
+}
+
+static bool rules_there(const struct wgx_agent_options *o)
+{
+	struct wgx_rule rule = {.family = AF_INET, .table = o->table, .priority = o->priority};
+
+	if (wgx_rule_there(&rule) != 1)
+		return false;
+	rule.family = AF_INET6;
+	return wgx_rule_there(&rule) == 1;
+}
+
+bool wgx_tunnel_routes_problem(const struct wgx_tunnel *t, const struct wgx_want *want, char *text,
+			       size_t size)
+{
+	const struct wgx_agent_options *o = t->options;
+	struct wgx_prefixes wanted = {0}, found = {0};
+	char network[WGX_PREFIX_TEXT];
+	size_t i = 0;
+
+	*text = '\0';
+	if (!rules_there(o))
+		snprintf(text, size, "no rule of priority %u leads to table %u", o->priority,
+			 o->table);
+	else if (want_routes(o, want, &wanted) || read_routes(t->ifindex, o->table, &found))
+		snprintf(text, size, "the routes of table %u cannot be read", o->table);
+	while (!*text && i < wanted.n && in_list(&found, &wanted.items[i]))
+		i++;
+	if (!*text && i < wanted.n)
+		snprintf(text, size, "%s has no route into %s",
+			 wgx_prefix_format(&wanted.items[i], network), o->interface);
+	free(wanted.items);
+	free(found.items);
+	return *text;
 }
 
 /* ---- peers ---- */

@@ -19,6 +19,7 @@ struct wgx_tunnel {
 	int ifindex;
 	char *attached;
 	bool routed, filtered; /* as of the last time */
+	bool awaits; /* the daemon, which has been logged */
 };
 
 /**
@@ -40,6 +41,13 @@ int wgx_tunnel_filter(struct wgx_tunnel *t, const struct wgx_own_addresses *own,
 		      const struct wgx_prefixes *exempt);
 
 /**
+ * wgx_tunnel_filter_problem() - is strict mode in force, as the daemon sees it?
+ * @show: its answer to {"cmd":"show"}. @text: what is missing, of @size bytes. Return: is something?
+ */
+bool wgx_tunnel_filter_problem(const struct wgx_tunnel *t, const struct wgx_own_addresses *own,
+			       const json_t *show, char *text, size_t size);
+
+/**
  * wgx_tunnel_up() - addresses, MTU and link: this node's own packets come from the first address of its pods' networks
  * Return: 0 or negative errno, which has been logged
  */
@@ -54,6 +62,10 @@ int wgx_tunnel_up(struct wgx_tunnel *t, const struct wgx_node *self,
  */
 int wgx_tunnel_route(struct wgx_tunnel *t, const struct wgx_node *self, const struct wgx_want *want,
 		     const struct wgx_prefixes *exempt);
+
+/** wgx_tunnel_routes_problem() - do the routes and the rules stand, as the kernel sees it? As above. */
+bool wgx_tunnel_routes_problem(const struct wgx_tunnel *t, const struct wgx_want *want, char *text,
+			       size_t size);
 
 /**
  * wgx_tunnel_apply() - the steps of a plan: all at once; where that fails, one by one, so that a bad one fails alone

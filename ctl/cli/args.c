@@ -4,15 +4,17 @@
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cap-ng.h>
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "daemon/log.h"
 #include "device/name.h"
 #include "proto/key_text.h"
+
+#define TEXT_SIZE 2048
 
 static const char *program = "wgx";
 
@@ -21,28 +23,28 @@ void wgx_set_program(const char *name)
 	program = name;
 }
 
-/* One line, whatever bytes an argument has: no newline, nothing that a terminal obeys. Not ASCII passes: it may be UTF-8. */
-__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list ap)
+/*
+ * One line, whatever bytes an argument has: no newline, nothing that a terminal obeys. Not ASCII passes: it may be
+ * UTF-8.
+ */
+__attribute__((format(printf, 3, 0))) static void one_line(char *text, size_t size,
+							   const char *format, va_list ap)
 {
-	char *text;
-
-	if (vasprintf(&text, format, ap) < 0)
-		return;
+	vsnprintf(text, size, format, ap);
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
-	fputs(text, stderr);
-	free(text);
 }
 
 int wgx_usage_error(const char *command, const char *format, ...)
 {
+	char text[TEXT_SIZE];
 	va_list ap;
 
-	fprintf(stderr, "%s%s%s: ", program, command ? " " : "", command ? command : "");
 	va_start(ap, format);
-	say(format, ap);
+	one_line(text, sizeof(text), format, ap);
 	va_end(ap);
+	fprintf(stderr, "%s%s%s: %s", program, command ? " " : "", command ? command : "", text);
 	if (command)
 		fprintf(stderr, " (see '%s help %s')\n", program, command);
 	else
@@ -52,13 +54,16 @@ int wgx_usage_error(const char *command, const char *format, ...)
 
 int wgx_fail(const char *format, ...)
 {
+	char text[TEXT_SIZE];
 	va_list ap;
 
-	fprintf(stderr, "%s: ", program);
 	va_start(ap, format);
-	say(format, ap);
+	one_line(text, sizeof(text), format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	if (wgx_log_is_json())
+		wgx_log(WGX_LOG_ERR, "%s", text);
+	else
+		fprintf(stderr, "%s: %s\n", program, text);
 	return WGX_EXIT_FAILURE;
 }
 

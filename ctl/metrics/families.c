@@ -6,11 +6,6 @@
 
 /* Labels are indexed, and 100,000 allowed IPs of one peer would be megabytes: longer lists are cut off. */
 #define ALLOWED_IPS_MAX 1024
-#define LABELS_MAX 5
-
-struct label {
-	const char *name, *value; /* @value NULL: empty */
-};
 
 /* ---- one line ---- */
 
@@ -33,13 +28,13 @@ static void put_escaped(FILE *out, const char *s)
 }
 
 static void put_name(struct wgx_metrics_out *o, const struct wgx_family *f,
-		     const struct label *labels)
+		     const struct wgx_label *labels)
 {
 	if (!o->headed)
 		fprintf(o->out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, f->type);
 	o->headed = true;
 	fputs(f->name, o->out);
-	for (int i = 0; labels && i < LABELS_MAX && labels[i].name; i++) {
+	for (int i = 0; labels && i < WGX_LABELS_MAX && labels[i].name; i++) {
 		fprintf(o->out, "%c%s=\"", i ? ',' : '{', labels[i].name);
 		put_escaped(o->out, labels[i].value ? labels[i].value : "");
 		putc('"', o->out);
@@ -49,14 +44,14 @@ static void put_name(struct wgx_metrics_out *o, const struct wgx_family *f,
 }
 
 static void put_integer(struct wgx_metrics_out *o, const struct wgx_family *f,
-			const struct label *labels, int64_t value)
+			const struct wgx_label *labels, int64_t value)
 {
 	put_name(o, f, labels);
 	fprintf(o->out, " %" PRId64 "\n", value);
 }
 
 static void put_ns(struct wgx_metrics_out *o, const struct wgx_family *f,
-		   const struct label *labels, uint64_t ns)
+		   const struct wgx_label *labels, uint64_t ns)
 {
 	put_name(o, f, labels);
 	fprintf(o->out, " %" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
@@ -75,8 +70,8 @@ static const json_t *value_of(const struct wgx_family *f, const json_t *object)
 	return json_object_get(object, f->member);
 }
 
-static void put_value(struct wgx_metrics_out *o, const struct wgx_family *f,
-		      const struct label *labels, const json_t *value)
+void wgx_family_put(struct wgx_metrics_out *o, const struct wgx_family *f,
+		    const struct wgx_label *labels, const json_t *value)
 {
 	if (json_is_boolean(value))
 		put_integer(o, f, labels, json_is_true(value));
@@ -99,15 +94,15 @@ static void write_took(struct wgx_metrics_out *o, const struct wgx_family *f)
 
 static void write_build(struct wgx_metrics_out *o, const struct wgx_family *f)
 {
-	const struct label labels[] = {{"version", text_of(o->answer, "version")}, {0}};
+	const struct wgx_label labels[] = {{"version", text_of(o->answer, "version")}, {0}};
 
 	if (o->answer)
 		put_integer(o, f, labels, 1);
 }
 
-static void write_daemon(struct wgx_metrics_out *o, const struct wgx_family *f)
+void wgx_family_write(struct wgx_metrics_out *o, const struct wgx_family *f)
 {
-	put_value(o, f, NULL, value_of(f, o->answer));
+	wgx_family_put(o, f, NULL, value_of(f, o->answer));
 }
 
 static void write_handshakes(struct wgx_metrics_out *o, const struct wgx_family *f)
@@ -122,9 +117,9 @@ static void write_handshakes(struct wgx_metrics_out *o, const struct wgx_family 
 	const json_t *handshakes = json_object_get(o->answer, "handshakes");
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-		const struct label labels[] = {{"type", types[i].type}, {0}};
+		const struct wgx_label labels[] = {{"type", types[i].type}, {0}};
 
-		put_value(o, f, labels, json_object_get(handshakes, types[i].member));
+		wgx_family_put(o, f, labels, json_object_get(handshakes, types[i].member));
 	}
 }
 
@@ -136,9 +131,9 @@ static void write_worker(struct wgx_metrics_out *o, const struct wgx_family *f)
 	json_t *worker;
 
 	json_array_foreach(json_object_get(o->answer, "workers"), i, worker) {
-		const struct label labels[] = {{"worker", text_of(worker, "name")}, {0}};
+		const struct wgx_label labels[] = {{"worker", text_of(worker, "name")}, {0}};
 
-		put_value(o, f, labels, value_of(f, worker));
+		wgx_family_put(o, f, labels, value_of(f, worker));
 	}
 }
 
@@ -148,7 +143,7 @@ static void write_cpu(struct wgx_metrics_out *o, const struct wgx_family *f)
 	json_t *thread;
 
 	json_array_foreach(json_object_get(o->answer, "threads"), i, thread) {
-		const struct label labels[] = {{"thread", text_of(thread, "name")}, {0}};
+		const struct wgx_label labels[] = {{"thread", text_of(thread, "name")}, {0}};
 
 		put_ns(o, f, labels, (uint64_t)json_integer_value(value_of(f, thread)));
 	}
@@ -162,7 +157,7 @@ static void write_attached(struct wgx_metrics_out *o, const struct wgx_family *f
 	size_t i;
 
 	json_array_foreach(json_object_get(o->answer, "attached"), i, a) {
-		const struct label labels[] = {
+		const struct wgx_label labels[] = {
 			{"device", text_of(a, "device")},
 			{"mode", text_of(a, "mode")},
 			{"strict", json_is_object(json_object_get(a, "strict")) ? "1" : "0"},
@@ -171,7 +166,7 @@ static void write_attached(struct wgx_metrics_out *o, const struct wgx_family *f
 		put_integer(o, f, labels, 1);
 	}
 	json_array_foreach(json_object_get(o->answer, "awaited"), i, a) {
-		const struct label labels[] = {{"device", json_string_value(a)}, {0}};
+		const struct wgx_label labels[] = {{"device", json_string_value(a)}, {0}};
 
 		put_integer(o, f, labels, 0);
 	}
@@ -182,7 +177,7 @@ static void write_ingress(struct wgx_metrics_out *o, const struct wgx_family *f)
 {
 	const json_t *first = json_array_get(json_object_get(o->answer, "attached"), 0);
 
-	put_value(o, f, NULL, value_of(f, first));
+	wgx_family_put(o, f, NULL, value_of(f, first));
 }
 
 /* ---- of interfaces ---- */
@@ -193,9 +188,9 @@ static void write_interface(struct wgx_metrics_out *o, const struct wgx_family *
 	size_t i;
 
 	json_array_foreach(json_object_get(o->answer, "interfaces"), i, interface) {
-		const struct label labels[] = {{"interface", text_of(interface, "name")}, {0}};
+		const struct wgx_label labels[] = {{"interface", text_of(interface, "name")}, {0}};
 
-		put_value(o, f, labels, value_of(f, interface));
+		wgx_family_put(o, f, labels, value_of(f, interface));
 	}
 }
 
@@ -205,11 +200,11 @@ static void write_interface_info(struct wgx_metrics_out *o, const struct wgx_fam
 	size_t i;
 
 	json_array_foreach(json_object_get(o->answer, "interfaces"), i, interface) {
-		const struct label labels[] = {{"interface", text_of(interface, "name")},
-					       {"public_key", text_of(interface, "public_key")},
-					       {"mode", text_of(interface, "mode")},
-					       {"mode_in", text_of(interface, "mode_in")},
-					       {"aead", text_of(interface, "aead")}};
+		const struct wgx_label labels[] = {{"interface", text_of(interface, "name")},
+						   {"public_key", text_of(interface, "public_key")},
+						   {"mode", text_of(interface, "mode")},
+						   {"mode_in", text_of(interface, "mode_in")},
+						   {"aead", text_of(interface, "aead")}};
 
 		put_integer(o, f, labels, 1);
 	}
@@ -221,7 +216,7 @@ static void write_peers(struct wgx_metrics_out *o, const struct wgx_family *f)
 	size_t i;
 
 	json_array_foreach(json_object_get(o->answer, "interfaces"), i, interface) {
-		const struct label labels[] = {{"interface", text_of(interface, "name")}, {0}};
+		const struct wgx_label labels[] = {{"interface", text_of(interface, "name")}, {0}};
 
 		put_integer(o, f, labels,
 			    (int64_t)json_array_size(json_object_get(interface, "peers")));
@@ -236,9 +231,10 @@ static void put_drops(struct wgx_metrics_out *o, const struct wgx_family *f, con
 
 	/* the macro wants no const, and changes nothing */
 	json_object_foreach((json_t *)drops, reason, value) {
-		const struct label labels[] = {{"interface", interface}, {"reason", reason}, {0}};
+		const struct wgx_label labels[] = {
+			{"interface", interface}, {"reason", reason}, {0}};
 
-		put_value(o, f, labels, value);
+		wgx_family_put(o, f, labels, value);
 	}
 }
 
@@ -279,25 +275,25 @@ static void write_wireguard(struct wgx_metrics_out *o, const struct wgx_family *
 			    const json_t *interface, const json_t *peer)
 {
 	char allowed_ips[ALLOWED_IPS_MAX];
-	const struct label labels[] = {{"interface", text_of(interface, "name")},
-				       {"public_key", text_of(peer, "public_key")},
-				       {"allowed_ips", allowed_ips},
-				       {"friendly_name", text_of(peer, "name")},
-				       {0}};
+	const struct wgx_label labels[] = {{"interface", text_of(interface, "name")},
+					   {"public_key", text_of(peer, "public_key")},
+					   {"allowed_ips", allowed_ips},
+					   {"friendly_name", text_of(peer, "name")},
+					   {0}};
 
 	join(allowed_ips, sizeof(allowed_ips), json_object_get(peer, "allowed_ips"));
-	put_value(o, f, labels, value_of(f, peer));
+	wgx_family_put(o, f, labels, value_of(f, peer));
 }
 
 static void write_peer(struct wgx_metrics_out *o, const struct wgx_family *f,
 		       const json_t *interface, const json_t *peer)
 {
-	const struct label labels[] = {{"interface", text_of(interface, "name")},
-				       {"public_key", text_of(peer, "public_key")},
-				       {"friendly_name", text_of(peer, "name")},
-				       {0}};
+	const struct wgx_label labels[] = {{"interface", text_of(interface, "name")},
+					   {"public_key", text_of(peer, "public_key")},
+					   {"friendly_name", text_of(peer, "name")},
+					   {0}};
 
-	put_value(o, f, labels, value_of(f, peer));
+	wgx_family_put(o, f, labels, value_of(f, peer));
 }
 
 static void write_peer_drops(struct wgx_metrics_out *o, const struct wgx_family *f,
@@ -307,13 +303,13 @@ static void write_peer_drops(struct wgx_metrics_out *o, const struct wgx_family 
 	json_t *value;
 
 	json_object_foreach(json_object_get(peer, "drops"), reason, value) {
-		const struct label labels[] = {{"interface", text_of(interface, "name")},
-					       {"public_key", text_of(peer, "public_key")},
-					       {"friendly_name", text_of(peer, "name")},
-					       {"reason", reason},
-					       {0}};
+		const struct wgx_label labels[] = {{"interface", text_of(interface, "name")},
+						   {"public_key", text_of(peer, "public_key")},
+						   {"friendly_name", text_of(peer, "name")},
+						   {"reason", reason},
+						   {0}};
 
-		put_value(o, f, labels, value);
+		wgx_family_put(o, f, labels, value);
 	}
 }
 
@@ -384,7 +380,7 @@ const struct wgx_family wgx_families[] = {
 
 	COUNTER("handshake_messages", NULL, NULL, write_handshakes,
 		"Handshake messages accepted, by type."),
-	GAUGE("handshakes_waiting", "handshakes", "waiting", write_daemon,
+	GAUGE("handshakes_waiting", "handshakes", "waiting", wgx_family_write,
 	      "Initiations and responses that wait for their turn, of 4096 at most."),
 	COUNTER("thread_cpu_seconds", NULL, "cpu_ns", write_cpu,
 		"Processor time of one of the daemon's threads."),

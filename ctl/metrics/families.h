@@ -31,6 +31,19 @@ struct wgx_family {
 			   const json_t *interface, const json_t *peer);
 };
 
+/** struct wgx_label - @value NULL: empty. A list of at most WGX_LABELS_MAX ends there or with @name NULL. */
+struct wgx_label {
+	const char *name, *value;
+};
+#define WGX_LABELS_MAX 5
+
+/** wgx_family_put() - a sample, of an integer or a boolean; of anything else there is none. @labels: NULL: none */
+void wgx_family_put(struct wgx_metrics_out *o, const struct wgx_family *f,
+		    const struct wgx_label *labels, const json_t *value);
+/** wgx_family_write() - the @write of a family that is a member of the answer, or of its @group, without labels */
+void wgx_family_write(struct wgx_metrics_out *o, const struct wgx_family *f);
+
+/* The daemon's */
 extern const struct wgx_family wgx_families[];
 extern const size_t wgx_families_count;
 

@@ -90,7 +90,7 @@ static int print_once(void)
 
 	if (!a->answer)
 		return wgx_client_perror(a->err);
-	text = wgx_metrics_text_open(a->answer, a->took_ns);
+	text = wgx_metrics_text_open(wgx_families, wgx_families_count, a->answer, a->took_ns);
 	status = text ? print(text) : wgx_client_perror(-ENOMEM);
 	wgx_metrics_text_close(text);
 	wgx_metrics_source_close(&source);

@@ -20,7 +20,6 @@
 
 #include "cli/client.h"
 #include "daemon/log.h"
-#include "metrics/source.h"
 #include "device/device.h"
 #include "metrics/text.h"
 
@@ -36,10 +35,11 @@ struct connection {
 	bool ended; /* shut down, and libmicrohttpd will notice */
 };
 
-struct server {
+struct wgx_metrics_server {
 	struct MHD_Daemon *mhd;
 	struct cds_list_head connections;
-	struct wgx_metrics_source source;
+	struct wgx_metrics_source *source;
+	const struct wgx_metrics_extra *extra;
 };
 
 /* ---- connections ---- */
@@ -51,7 +51,7 @@ static void end(struct connection *c)
 }
 
 /* The oldest makes room where there are more than @max, of those that stream or of all. */
-static void bound(struct server *s, unsigned int max, bool streams)
+static void bound(struct wgx_metrics_server *s, unsigned int max, bool streams)
 {
 	struct connection *c, *oldest = NULL;
 	unsigned int n = 0;
@@ -67,7 +67,7 @@ static void bound(struct server *s, unsigned int max, bool streams)
 		end(oldest);
 }
 
-static void opened(struct server *s, struct MHD_Connection *connection, void **context)
+static void opened(struct wgx_metrics_server *s, struct MHD_Connection *connection, void **context)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -99,7 +99,7 @@ static void notify(void *arg, struct MHD_Connection *connection, void **context,
 }
 
 /* Return: ms until the next has to end, or -1 */
-static int end_overdue(struct server *s)
+static int end_overdue(struct wgx_metrics_server *s)
 {
 	uint64_t now = wgx_clock_ms(CLOCK_MONOTONIC);
 	struct connection *c;
@@ -156,12 +156,34 @@ static void close_metrics(void *arg)
 	malloc_trim(0); /* it may have been the last that held a large answer */
 }
 
-static enum MHD_Result respond_metrics(struct server *s, struct MHD_Connection *connection)
+/* The daemon's, and behind them the caller's. Return: NULL: no memory */
+static struct wgx_metrics_text *open_text(struct wgx_metrics_server *s)
+{
+	const struct wgx_metrics_answer *a = wgx_metrics_ask(s->source, true);
+	struct wgx_metrics_text *text =
+		wgx_metrics_text_open(wgx_families, wgx_families_count, a->answer, a->took_ns);
+	struct wgx_metrics_text *more;
+	json_t *o;
+
+	if (!text || !s->extra)
+		return text;
+	o = s->extra->tell(s->extra->arg);
+	more = wgx_metrics_text_open(s->extra->families, s->extra->n_families, o, 0);
+	json_decref(o);
+	if (more) {
+		wgx_metrics_text_append(text, more);
+		return text;
+	}
+	wgx_metrics_text_close(text);
+	return NULL;
+}
+
+static enum MHD_Result respond_metrics(struct wgx_metrics_server *s,
+				       struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	const struct wgx_metrics_answer *a = wgx_metrics_ask(&s->source, true);
-	struct wgx_metrics_text *text = wgx_metrics_text_open(a->answer, a->took_ns);
+	struct wgx_metrics_text *text = open_text(s);
 	struct connection *c = info->socket_context;
 	struct MHD_Response *response;
 
@@ -179,9 +201,10 @@ static enum MHD_Result respond_metrics(struct server *s, struct MHD_Connection *
 		       response);
 }
 
-static enum MHD_Result respond_health(struct server *s, struct MHD_Connection *connection)
+static enum MHD_Result respond_health(struct wgx_metrics_server *s,
+				      struct MHD_Connection *connection)
 {
-	const struct wgx_metrics_answer *a = wgx_metrics_ask(&s->source, false);
+	const struct wgx_metrics_answer *a = wgx_metrics_ask(s->source, false);
 	char text[128], line[256];
 
 	if (a->answer)
@@ -190,14 +213,32 @@ static enum MHD_Result respond_health(struct server *s, struct MHD_Connection *c
 	return respond_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, line);
 }
 
+/* Return: is it one of the caller's? */
+static bool respond_extra(struct wgx_metrics_server *s, struct MHD_Connection *connection,
+			  const char *url, enum MHD_Result *ret)
+{
+	char *text = NULL;
+	unsigned int status = s->extra ? s->extra->page(s->extra->arg, url, &text) : 0;
+
+	if (!status)
+		return false;
+	*ret = text ? respond_text(connection, status, text) : MHD_NO;
+	free(text);
+	return true;
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_size, void **request)
 {
+	enum MHD_Result result;
+
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n");
 	if (!strcmp(url, "/metrics"))
 		return respond_metrics(arg, connection);
+	if (respond_extra(arg, connection, url, &result))
+		return result;
 	if (!strcmp(url, "/healthz"))
 		return respond_health(arg, connection);
 	if (!strcmp(url, "/"))
@@ -205,7 +246,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	return respond_text(connection, MHD_HTTP_NOT_FOUND, "not here; see /metrics\n");
 }
 
-/* ---- the loop ---- */
+/* ---- in a loop ---- */
 
 static int sooner(int a, int b)
 {
@@ -223,21 +264,71 @@ static int mhd_timeout(struct MHD_Daemon *mhd)
 	return ms > 60000 ? 60000 : (int)ms;
 }
 
-static int loop(struct server *s, int signals)
+struct wgx_metrics_server *wgx_metrics_server_open(int fd, struct wgx_metrics_source *source,
+						   const struct wgx_metrics_extra *extra)
+{
+	struct wgx_metrics_server *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		close(fd);
+		return NULL;
+	}
+	s->source = source;
+	s->extra = extra;
+	CDS_INIT_LIST_HEAD(&s->connections);
+	/* twice as many, for those that are about to end */
+	s->mhd = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, s, MHD_OPTION_LISTEN_SOCKET,
+				  (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
+				  2u * WGX_METRICS_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+				  (unsigned int)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				  (size_t)MEMORY, MHD_OPTION_NOTIFY_CONNECTION, notify, s,
+				  MHD_OPTION_END);
+	if (s->mhd)
+		return s;
+	close(fd);
+	free(s);
+	return NULL;
+}
+
+int wgx_metrics_server_fd(const struct wgx_metrics_server *s)
+{
+	return MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+int wgx_metrics_server_run(struct wgx_metrics_server *s)
+{
+	int ms;
+
+	if (MHD_run(s->mhd) != MHD_YES)
+		return -2;
+	ms = sooner(end_overdue(s), wgx_metrics_forget(s->source));
+	return sooner(ms, mhd_timeout(s->mhd));
+}
+
+void wgx_metrics_server_close(struct wgx_metrics_server *s)
+{
+	if (!s)
+		return;
+	MHD_stop_daemon(s->mhd); /* closes the socket, too */
+	free(s);
+}
+
+/* ---- by itself ---- */
+
+static int loop(struct wgx_metrics_server *s, int signals)
 {
 	struct pollfd p[] = {
-		{.fd = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
-		 .events = POLLIN},
+		{.fd = wgx_metrics_server_fd(s), .events = POLLIN},
 		{.fd = signals, .events = POLLIN},
 	};
 
 	while (!(p[1].revents & POLLIN)) {
-		int ms = sooner(end_overdue(s), wgx_metrics_forget(&s->source));
+		int ms = wgx_metrics_server_run(s);
 
-		if (poll(p, 2, sooner(ms, mhd_timeout(s->mhd))) < 0 && errno != EINTR)
-			return -errno;
-		if (MHD_run(s->mhd) != MHD_YES)
+		if (ms < -1)
 			return -EIO;
+		if (poll(p, 2, ms) < 0 && errno != EINTR)
+			return -errno;
 	}
 	return 0;
 }
@@ -259,29 +350,18 @@ static int open_signals(void)
 
 int wgx_metrics_serve(int fd)
 {
-	struct server s = {.source.logs = true};
+	struct wgx_metrics_source source = {.logs = true};
+	struct wgx_metrics_server *s;
 	int err, signals = open_signals();
 
 	if (signals < 0) {
 		close(fd);
 		return signals;
 	}
-	CDS_INIT_LIST_HEAD(&s.connections);
-	/* twice as many, for those that are about to end */
-	s.mhd = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, &s, MHD_OPTION_LISTEN_SOCKET,
-				 (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
-				 2u * WGX_METRICS_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-				 (unsigned int)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				 (size_t)MEMORY, MHD_OPTION_NOTIFY_CONNECTION, notify, &s,
-				 MHD_OPTION_END);
-	if (s.mhd) {
-		err = loop(&s, signals);
-		MHD_stop_daemon(s.mhd); /* closes the socket, too */
-	} else {
-		err = -EIO;
-		close(fd);
-	}
-	wgx_metrics_source_close(&s.source);
+	s = wgx_metrics_server_open(fd, &source, NULL);
+	err = s ? loop(s, signals) : -EIO;
+	wgx_metrics_server_close(s);
+	wgx_metrics_source_close(&source);
 	close(signals);
 	return err;
 }

@@ -5,17 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics/families.h"
-
 struct wgx_metrics_text {
 	struct wgx_metrics_out o;
 	json_t *answer;
+	const struct wgx_family *families;
+	size_t n_families;
 	size_t family, interface, peer; /* what comes next */
 	char *piece; /* written by o.out, of which @at is read */
 	size_t len, at;
+	struct wgx_metrics_text *more;
 };
 
-struct wgx_metrics_text *wgx_metrics_text_open(json_t *answer, uint64_t took_ns)
+struct wgx_metrics_text *wgx_metrics_text_open(const struct wgx_family *families, size_t n,
+					       json_t *answer, uint64_t took_ns)
 {
 	struct wgx_metrics_text *t = calloc(1, sizeof(*t));
 
@@ -26,20 +28,32 @@ struct wgx_metrics_text *wgx_metrics_text_open(json_t *answer, uint64_t took_ns)
 		free(t);
 		return NULL;
 	}
+	t->families = families;
+	t->n_families = n;
 	t->answer = json_incref(answer);
 	t->o.answer = answer;
 	t->o.took_ns = took_ns;
 	return t;
 }
 
+void wgx_metrics_text_append(struct wgx_metrics_text *t, struct wgx_metrics_text *more)
+{
+	while (t->more)
+		t = t->more;
+	t->more = more;
+}
+
 void wgx_metrics_text_close(struct wgx_metrics_text *t)
 {
-	if (!t)
-		return;
-	fclose(t->o.out);
-	free(t->piece);
-	json_decref(t->answer);
-	free(t);
+	while (t) {
+		struct wgx_metrics_text *more = t->more;
+
+		fclose(t->o.out);
+		free(t->piece);
+		json_decref(t->answer);
+		free(t);
+		t = more;
+	}
 }
 
 static void next_family(struct wgx_metrics_text *t)
@@ -70,7 +84,7 @@ static void write_peers(struct wgx_metrics_text *t, const struct wgx_family *f)
 /* Another piece, maybe empty, over the last one */
 static int write_piece(struct wgx_metrics_text *t)
 {
-	const struct wgx_family *f = &wgx_families[t->family];
+	const struct wgx_family *f = &t->families[t->family];
 
 	rewind(t->o.out);
 	t->at = 0;
@@ -93,8 +107,12 @@ ssize_t wgx_metrics_text_read(struct wgx_metrics_text *t, char *buf, size_t size
 		if (!n) {
 			int err;
 
-			if (t->family == wgx_families_count)
+			if (t->family == t->n_families && !t->more)
 				break;
+			if (t->family == t->n_families) {
+				t = t->more;
+				continue;
+			}
 			err = write_piece(t);
 			if (err)
 				return err;

@@ -322,6 +322,50 @@ int wgx_rule_ensure(const struct wgx_rule *rule)
 	return err == -EEXIST ? 0 : err;
 }
 
+struct rule_reader {
+	const struct wgx_rule *rule;
+	bool found;
+};
+
+static bool is_for_all(const struct fib_rule_hdr *hdr, struct nlattr *const *tb)
+{
+	return !hdr->src_len && !hdr->dst_len && !hdr->tos && !(hdr->flags & FIB_RULE_INVERT) &&
+	       !tb[FRA_FWMARK] && !tb[FRA_IIFNAME] && !tb[FRA_OIFNAME] && !tb[FRA_IP_PROTO] &&
+	       !tb[FRA_UID_RANGE] && !tb[FRA_SPORT_RANGE] && !tb[FRA_DPORT_RANGE];
+}
+
+static int read_rule(void *arg, const struct nlmsghdr *nlh)
+{
+	const struct fib_rule_hdr *hdr = nlmsg_data(nlh);
+	struct rule_reader *r = arg;
+	struct nlattr *tb[FRA_MAX + 1];
+
+	if (nlh->nlmsg_type != RTM_NEWRULE)
+		return 0;
+	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*hdr), tb, FRA_MAX, NULL))
+		return -EBADMSG;
+	if (hdr->family == r->rule->family && hdr->action == FR_ACT_TO_TBL && is_for_all(hdr, tb) &&
+	    wgx_nl_u32(tb[FRA_TABLE], hdr->table) == r->rule->table &&
+	    wgx_nl_u32(tb[FRA_PRIORITY], 0) == r->rule->priority)
+		r->found = true;
+	return 0;
+}
+
+int wgx_rule_there(const struct wgx_rule *rule)
+{
+	struct fib_rule_hdr hdr = {.family = rule->family};
+	struct rule_reader r = {.rule = rule};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETRULE, NLM_F_DUMP);
+	int err = -ENOMEM;
+
+	if (!msg)
+		return -ENOMEM;
+	if (!nlmsg_append(msg, &hdr, sizeof(hdr), NLMSG_ALIGNTO))
+		err = wgx_nl_call_once(msg, read_rule, &r);
+	nlmsg_free(msg);
+	return err ? err : r.found;
+}
+
 int wgx_rule_delete(const struct wgx_rule *rule)
 {
 	return call_rule(RTM_DELRULE, 0, rule);

@@ -71,6 +71,8 @@ struct wgx_rule {
 int wgx_rule_add(struct wgx_rule *rule);
 /** wgx_rule_ensure() - at @rule's own priority, which is not 0; one that is there already is fine */
 int wgx_rule_ensure(const struct wgx_rule *rule);
+/** wgx_rule_there() - one with @rule's family, table and priority, for all packets? 1, 0, negative errno */
+int wgx_rule_there(const struct wgx_rule *rule);
 /** wgx_rule_delete() - the one that is like @rule in all; 0, -ENOENT, negative errno */
 int wgx_rule_delete(const struct wgx_rule *rule);
 

@@ -637,7 +637,7 @@ static void test_foreground_hangup(void **state)
 
 /* ---- the log ---- */
 
-static const char *log_level;
+static const char *log_level, *log_format;
 
 static int log_run(int level)
 {
@@ -650,9 +650,11 @@ static int log_run(int level)
 		dup2(r.err, 2);
 		if (log_level)
 			setenv("WGX_LOG", log_level, 1);
+		if (log_format)
+			setenv("WGX_LOG_FORMAT", log_format, 1);
 		wgx_log_init(false);
 		errno = EBUSY;
-		wgx_log(level, "%s: %m", "a\x1b[31m\nb");
+		wgx_log(level, "%s: %m", log_format ? "\"a\"\\\n" : "a\x1b[31m\nb");
 		_exit(errno == EBUSY ? 0 : 9);
 	}
 	finish(&r);
@@ -678,6 +680,29 @@ static void test_log(void **state)
 	assert_int_equal(log_run(WGX_LOG_DEBUG), 0);
 	assert_string_equal(r.err_text,
 			    "wgx: warning: WGX_LOG=loud is none of err, warn, info, debug\n");
+}
+
+static void test_log_json(void **state)
+{
+	static const char tail[] = "\"level\":\"warn\",\"program\":\"wgx\",\"msg\":"
+				   "\"\\\"a\\\"\\\\?: Device or resource busy\"}\n";
+	json_t *o;
+
+	log_level = NULL;
+	log_format = "json";
+	assert_int_equal(log_run(WGX_LOG_WARN), 0);
+	assert_non_null(strstr(r.err_text, tail));
+	o = json_loads(r.err_text, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(o, "msg")),
+			    "\"a\"\\?: Device or resource busy");
+	assert_int_equal(strlen(json_string_value(json_object_get(o, "time"))),
+			 strlen("2026-01-02T03:04:05.678Z"));
+	json_decref(o);
+	log_format = "xml";
+	assert_int_equal(log_run(WGX_LOG_DEBUG), 0);
+	assert_string_equal(r.err_text,
+			    "wgx: warning: WGX_LOG_FORMAT=xml is neither text nor json\n");
+	log_format = NULL;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -710,6 +735,7 @@ int main(void)
 		T(test_pubkey),
 		T(test_show),
 		T(test_log),
+		T(test_log_json),
 	};
 	int failed;
 

@@ -22,7 +22,8 @@
 static char *render(const char *answer, size_t step)
 {
 	json_t *o = answer ? json_loads(answer, 0, NULL) : NULL;
-	struct wgx_metrics_text *t = wgx_metrics_text_open(o, 1500000000);
+	struct wgx_metrics_text *t =
+		wgx_metrics_text_open(wgx_families, wgx_families_count, o, 1500000000);
 	size_t len = 0, size = 1 << 20;
 	char *text = malloc(size);
 	ssize_t n;
