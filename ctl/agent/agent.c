@@ -273,16 +273,21 @@ static int converge(struct wgx_agent *a)
 static void expire(struct wgx_agent *a, uint64_t now)
 {
 	size_t before = a->members.held;
+	char text[256];
 
 	if (wgx_members_expire(&a->members, now, &a->expire_at)) {
 		a->save_due = true;
 		wgx_agent_soon(a, 0);
 	}
-	if (a->members.held > before)
-		wgx_log(WGX_LOG_WARN,
-			"more than half of all nodes have gone from the registry: %zu are kept "
-			"until they are back, or until you say: wgx agent plan --accept",
-			a->members.held);
+	if (a->members.held <= before)
+		return;
+	snprintf(text, sizeof(text),
+		 "more than half of all nodes have gone from the registry: %zu are kept until they "
+		 "are back, or until you say: wgx agent plan --accept",
+		 a->members.held);
+	wgx_log(WGX_LOG_WARN, "%s", text);
+	if (a->registry->ops->report)
+		a->registry->ops->report(a->registry, "NodesHeld", text);
 }
 
 static void work(struct wgx_agent *a)

@@ -74,7 +74,7 @@ check 'a Node of five megabytes' wait_for 60 agent_is A .peers 4
 event MODIFIED '{"metadata": {"name": "node-b", "annotations": {"wgx.dev/public-key": "broken"}}, "spec": {}}'
 check 'one that is wrong is refused' wait_for 30 plan_says A 'refused: node-b: its record cannot be read'
 check_equal 'and stays as it was' "$(agent_json A .peers)" 4
-check 'an Event tells' wait_for 20 grep -q '^POST event' "$API/requests"
+check 'an Event tells' wait_for 20 grep -q '^POST event PeerRefused' "$API/requests"
 event MODIFIED "$(object node-b 2 "${KEYS[b]}")"
 check 'it is right again' wait_for 30 agent_is A .refused 0
 
@@ -126,6 +126,15 @@ check 'another server, that knows less, and what has gone no more' api_start
 check 'what it does not know goes' wait_for 120 agent_is A .peers 2
 mode ok
 check 'published again' wait_for 40 agents_ready A
+
+#--- more than half go
+event DELETED "$(object node-b 2 "${KEYS[b]}")"
+event DELETED "$(object node-c 3 "${KEYS[c]}")"
+check 'all go at once: they are held' wait_for 40 agent_is A .held 2
+check 'an Event tells' wait_for 30 grep -q '^POST event NodesHeld' "$API/requests"
+event ADDED "$(object node-b 2 "${KEYS[b]}")"
+event ADDED "$(object node-c 3 "${KEYS[c]}")"
+check 'they are back' wait_for 30 agent_is A '"\(.peers) \(.held) \(.gone)"' '2 0 0'
 
 #--- tokens
 echo wrong >"$WORK/token"

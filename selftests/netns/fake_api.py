@@ -6,7 +6,8 @@
 
 DIR/server.crt and server.key are its own. It reads DIR/mode at each request: what to do with the next list or watch.
 DIR/nodes.json: the Nodes at the start, {NAME: OBJECT}; what is appended to DIR/changes, a line {"type", "object"}
-each, is applied and told to watchers. Each request is a line of DIR/requests: METHOD KIND STATUS.
+each, is applied and told to watchers. Each request is a line of DIR/requests: METHOD KIND STATUS; an Event's has its
+reason as well.
 """
 import json
 import ssl
@@ -177,8 +178,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, obj)
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        note("POST", "event", 201)
+        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        note("POST", f"event {event['reason']}", 201)
         self.answer(201, {})
 
 
