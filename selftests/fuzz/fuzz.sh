@@ -26,6 +26,9 @@ declare -A ABOUT=(
 	[bootfile]='ctl/netbsd/bootfile.c ctl/netbsd/ifconfig.c ctl/netbsd/peer_options.c'
 	[control]='ctl/daemon/control.c ctl/daemon/guard.c'
 	[netlink]='ctl/net/monitor.c ctl/net/fib.c ctl/net/route.c'
+	[watch]='ctl/agent/k8s_stream.c ctl/agent/node.c'
+	[record]='ctl/agent/node.c ctl/agent/registry_file.c ctl/agent/file.c'
+	[members]='ctl/agent/members.c ctl/agent/rules.c ctl/agent/plan.c'
 	[bpf]='ctl/path/outer.c'
 )
 

@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 #include "agent/plan.h"
+#include "agent/tunnel.h"
 #include "proto/key_text.h"
 
 #define GRACE 1000
@@ -652,6 +653,49 @@ static void many(void **state)
 		assert_true(memcmp(w.want.peers[i - 1].key, w.want.peers[i].key, WGX_KEY_LEN) < 0);
 }
 
+/* ---- strict mode, as the daemon tells of it ---- */
+
+static const char *filter_problem(const char *show)
+{
+	static struct wgx_agent_options o = {.underlay_auto = true, .strict = true};
+	static const struct wgx_own_addresses own = {.devices = {"eth0", "eth1"}, .n_devices = 2};
+	static const struct wgx_own_addresses none;
+	const struct wgx_tunnel t = {.options = &o};
+	static char text[256];
+	json_t *answer = show ? json_loads(show, 0, NULL) : NULL;
+	bool is;
+
+	o.cluster = (struct wgx_prefixes){cluster, 2};
+	assert_true(!show || answer);
+	is = wgx_tunnel_filter_problem(&t, show ? &own : &none, answer, text, sizeof(text));
+	json_decref(answer);
+	return is ? text : NULL;
+}
+
+#define STRICT(protect) "\"strict\": {\"exempt\": [], \"protect\": [" protect "]}"
+
+static void strict_is_proved(void **state)
+{
+	char good[512], part[512];
+
+	snprintf(good, sizeof(good),
+		 "{\"attached\": [{\"device\": \"eth0\", %s}, {\"device\": \"eth1\", %s}]}",
+		 STRICT("\"10.244.0.0/16\", \"fd10:244::/48\""),
+		 STRICT("\"fd10:244::/48\", \"192.0.2.0/24\", \"10.244.0.0/16\""));
+	assert_null(filter_problem(good));
+	assert_string_equal(filter_problem("{}"), "nothing is dropped on eth0");
+	snprintf(part, sizeof(part), "{\"attached\": [{\"device\": \"eth0\", %s}]}",
+		 STRICT("\"10.244.0.0/16\", \"fd10:244::/48\""));
+	assert_string_equal(filter_problem(part), "nothing is dropped on eth1");
+	assert_string_equal(
+		filter_problem("{\"attached\": [{\"device\": \"eth0\", \"strict\": null}]}"),
+		"nothing is dropped on eth0");
+	snprintf(part, sizeof(part), "{\"attached\": [{\"device\": \"eth0\", %s}]}",
+		 STRICT("\"10.244.0.0/17\", \"fd10:244::/48\""));
+	assert_string_equal(filter_problem(part), "10.244.0.0/16 is not protected on eth0");
+	assert_string_equal(filter_problem(NULL), "no underlay is known");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -684,6 +728,7 @@ int main(void)
 		T(records_that_are_wrong),
 		T(names),
 		T(many),
+		T(strict_is_proved),
 	};
 
 	if (sodium_init() < 0)
