@@ -81,6 +81,15 @@ static int set_collector(struct wgx_daemon *d, uint32_t ifindex)
  * With bpf_redirect_peer() frames arrive at the far end, in the private namespace; without it, at the near end.
  * Steered they are where they arrive.
  */
+static int attach_collector(void *arg)
+{
+	const struct wgx_daemon *d = arg;
+	const struct wgx_collector *c = &d->collector;
+
+	return wgx_steer_attach(c->steer,
+				d->features->redirect_peer ? c->link.far_ifindex : c->link.ifindex);
+}
+
 static int open_collector(void *arg)
 {
 	struct wgx_daemon *d = arg;
@@ -95,7 +104,18 @@ static int open_collector(void *arg)
 	err = wgx_steer_set_xsk(c->steer, 0, c->xsk->fd);
 	if (err)
 		return err;
-	return wgx_steer_attach(c->steer, far ? c->link.far_ifindex : c->link.ifindex);
+	return attach_collector(d);
+}
+
+int wgx_collector_again(struct wgx_daemon *d)
+{
+	struct wgx_collector *c = &d->collector;
+
+	if (!c->there || wgx_steer_attached(c->steer))
+		return -EALREADY;
+	wgx_steer_detach(c->steer);
+	return d->features->redirect_peer ? wgx_netns_call(d->ns, attach_collector, d)
+					  : attach_collector(d);
 }
 
 static void free_collector(struct wgx_daemon *d)

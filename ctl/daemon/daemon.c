@@ -135,8 +135,9 @@ static void init(struct wgx_daemon *d)
 	d->protocol.wake_fd = d->protocol.timer_fd = d->protocol.suspend.fd = -1;
 	d->stamps.dir_fd = -1;
 	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
-		d->signals.fd = d->routes.fd = d->sources_due.fd = d->strict.reports.fd =
-			d->news.fd = d->news_ready.fd = d->bursts_due.fd = -1;
+		d->signals.fd = d->routes.fd = d->sources_due.fd = d->restore_due.fd =
+			d->strict.reports.fd = d->news.fd = d->news_ready.fd = d->bursts_due.fd =
+				-1;
 	CDS_INIT_LIST_HEAD(&d->ifaces);
 	CDS_INIT_LIST_HEAD(&d->attached);
 	CDS_INIT_LIST_HEAD(&d->awaited);
@@ -222,6 +223,7 @@ static const struct step steps[] = {
 	{"strict mode", wgx_strict_adopt},
 	{"netlink", wgx_netlink_start},
 	{"netlink, routes", wgx_sources_start},
+	{"timer", wgx_restore_start},
 	{"watching " WGX_UAPI_DIR, wgx_uapi_watch_start},
 	{"control socket in " WGX_RUN_DIR, wgx_control_start},
 };
@@ -266,6 +268,7 @@ static void finish(struct wgx_daemon *d)
 	wgx_floors_close(d->floors);
 	wgx_ingress_free(d->ingress);
 	wgx_lost_close(d->lost);
+	wgx_restore_stop(d);
 	wgx_sources_stop(d);
 	wgx_tell_stop(d);
 	wgx_netlink_stop(d);

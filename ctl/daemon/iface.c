@@ -273,6 +273,14 @@ struct wgx_served *wgx_served_find(struct wgx_daemon *d, const char *name)
 	return NULL;
 }
 
+bool wgx_served_here(const struct wgx_served *s)
+{
+	struct wgx_link_info info;
+
+	/* the number alone may be another device's by now */
+	return !wgx_link_query_index(s->link.ifindex, &info) && info.link == s->link.far_ifindex;
+}
+
 static int explain(char *error, size_t size, int err, const char *name, const char *what)
 {
 	if (err == -EEXIST)

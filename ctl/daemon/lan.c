@@ -120,7 +120,6 @@ void wgx_lan_leave(struct wgx_served *s)
 
 void wgx_lan_link(struct wgx_daemon *d, const struct wgx_link_event *e)
 {
-	struct wgx_link_info info;
 	struct wgx_served *s;
 
 	if (!d->lan.prog)
@@ -130,8 +129,7 @@ void wgx_lan_link(struct wgx_daemon *d, const struct wgx_link_event *e)
 			continue;
 		if (e->deleted)
 			wgx_lan_leave(s);
-		else if (s->lan_slot < 0 && !wgx_link_query_index(e->ifindex, &info) &&
-			 info.link == s->link.far_ifindex)
+		else if (s->lan_slot < 0 && wgx_served_here(s))
 			wgx_lan_join(s);
 	}
 }

@@ -352,6 +352,7 @@ json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, bool 
 	json_object_set_new(o, "interfaces", interfaces);
 	json_object_set_new(o, "attached", attached);
 	json_object_set_new(o, "awaited", awaited);
+	json_object_set_new(o, "programs_restored", integer(d->restored));
 	json_object_set_new(o, "workers", workers_json(d));
 	json_object_set_new(o, "handshakes", handshakes_json(&d->protocol));
 	json_object_set_new(o, "threads", threads_json(d));

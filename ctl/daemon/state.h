@@ -62,6 +62,8 @@ struct wgx_served {
 	uint8_t default_routes; /* bits of the prefixes that make one, see daemon/strict.c */
 	int lan_slot; /* of the router path's programs; -1: none */
 	int lan_link; /* on its ingress; -1: none */
+	bool unhooked,
+		unhooked_far; /* told that its programs cannot be put back: daemon/restore.c */
 };
 
 /** wgx_served_of() - the interface whose model @dev is */
@@ -92,6 +94,7 @@ struct wgx_attached {
 	int lan_link; /* by tcx: on its ingress; -1: none */
 	bool lan_gro; /* that has switched its GRO of UDP on */
 	struct wgx_lan_native *lan_xdp; /* by XDP; NULL: none */
+	bool unhooked, unguarded; /* told that its programs cannot be put back: daemon/restore.c */
 };
 
 /** struct wgx_strict_state - strict mode, while it is on for a device; @slots, @inherited: of the program's tries */
@@ -119,6 +122,7 @@ struct wgx_collector {
 	struct wgx_link link;
 	struct wgx_steer_prog *steer;
 	struct wgx_xsk *xsk;
+	bool unhooked; /* told that its program cannot be put back: daemon/restore.c */
 };
 
 struct wgx_daemon {
@@ -149,6 +153,8 @@ struct wgx_daemon {
 	struct wgx_monitor *host_monitor, *far_monitor;
 	struct wgx_event host_event, far_event;
 	struct wgx_event routes, sources_due; /* changes of routes; a timer */
+	struct wgx_event restore_due; /* a timer */
+	uint64_t restored; /* programs that somebody had detached, and that were put back */
 	struct wgx_event control_listener;
 	struct cds_list_head control_clients;
 	struct wgx_news news;
@@ -165,6 +171,8 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 /** wgx_served_delete() - links, sockets, pins, everything */
 void wgx_served_delete(struct wgx_served *s);
 struct wgx_served *wgx_served_find(struct wgx_daemon *d, const char *name);
+/** wgx_served_here() - wg0 is in the daemon's namespace, and not moved to another */
+bool wgx_served_here(const struct wgx_served *s);
 /** wgx_served_link() - what netlink says of wg0 itself: up, down, MTU, MAC address */
 void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e);
 
@@ -200,6 +208,8 @@ void wgx_attached_back(struct wgx_daemon *d, const char *name);
 void wgx_awaited_free(struct wgx_daemon *d);
 /** wgx_collector_lost() - somebody deleted its device: another takes its place */
 void wgx_collector_lost(struct wgx_daemon *d);
+/** wgx_collector_again() - put back what somebody has detached from it; -EALREADY: nothing, 0, or a negative errno */
+int wgx_collector_again(struct wgx_daemon *d);
 const char *wgx_attached_mode(const struct wgx_attached *a);
 /** wgx_attached_open_xsks() - AF_XDP sockets on all queues; where it fails, some may be there: see wgx_attached_free_xsks() */
 int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
@@ -299,6 +309,11 @@ void wgx_netlink_stop(struct wgx_daemon *d);
 void wgx_source_check(struct wgx_served *s, struct wgx_peer *peer);
 int wgx_sources_start(struct wgx_daemon *d);
 void wgx_sources_stop(struct wgx_daemon *d);
+
+/* daemon/restore.c: programs of ours that somebody else has detached are put back */
+
+int wgx_restore_start(struct wgx_daemon *d); /* 0 or a negative errno */
+void wgx_restore_stop(struct wgx_daemon *d);
 
 /* daemon/uapi.c */
 

@@ -159,6 +159,19 @@ int wgx_lan_native_set_xsk(struct wgx_lan_native *x, uint32_t queue, int xsk_fd)
 	return bpf_map_update_elem(bpf_map__fd(x->skel->maps.xsks), &queue, &xsk_fd, BPF_ANY);
 }
 
+int wgx_lan_native_again(struct wgx_lan_native *x, int ifindex)
+{
+	char msg[128];
+
+	if (x->link >= 0 && wgx_link_in_force(x->link))
+		return -EALREADY;
+	if (x->link >= 0)
+		close(x->link);
+	x->link = wgx_xdp_attach(bpf_program__fd(x->skel->progs.wgx_lan_xdp), ifindex, true, msg,
+				 sizeof(msg));
+	return x->link < 0 ? x->link : 0;
+}
+
 void wgx_lan_native_detach(struct wgx_lan_native *x)
 {
 	if (!x)

@@ -40,6 +40,7 @@ struct wgx_ingress_prog {
 
 struct wgx_ingress_attachment {
 	enum wgx_ingress_mode mode;
+	bool frags; /* XDP modes: which of the programs */
 	struct wgx_tc_hook hook;
 	struct wgx_ingress *skel; /* XDP modes: a program with an xsks map of its own */
 	int link;
@@ -160,6 +161,11 @@ void wgx_egress_detach(struct wgx_egress_prog *p)
 	wgx_tc_detach(&p->hook);
 }
 
+bool wgx_egress_attached(const struct wgx_egress_prog *p)
+{
+	return wgx_tc_attached(&p->hook);
+}
+
 void wgx_egress_free(struct wgx_egress_prog *p)
 {
 	if (!p)
@@ -230,6 +236,11 @@ void wgx_steer_detach(struct wgx_steer_prog *p)
 	if (p->link >= 0)
 		close(p->link);
 	p->link = -1;
+}
+
+bool wgx_steer_attached(const struct wgx_steer_prog *p)
+{
+	return p->link >= 0 && wgx_link_in_force(p->link);
 }
 
 void wgx_steer_free(struct wgx_steer_prog *p)
@@ -422,14 +433,27 @@ int wgx_xdp_attach(int prog_fd, int ifindex, bool native, char *msg, size_t msg_
 static int attach_ingress_xdp(const struct wgx_ingress_prog *p, int ifindex, char *msg, size_t size,
 			      struct wgx_ingress_attachment *a)
 {
-	bool frags = wants_frags(&p->features, a->mode);
-	int err = load_xdp(p, a, frags);
+	int err;
 
-	if (err)
-		return err;
-	a->link = wgx_xdp_attach(bpf_program__fd(xdp_program(a->skel, frags)), ifindex,
+	if (!a->skel) {
+		a->frags = wants_frags(&p->features, a->mode);
+		err = load_xdp(p, a, a->frags);
+		if (err)
+			return err;
+	}
+	a->link = wgx_xdp_attach(bpf_program__fd(xdp_program(a->skel, a->frags)), ifindex,
 				 a->mode == WGX_INGRESS_XDP_NATIVE, msg, size);
 	return a->link < 0 ? a->link : 0;
+}
+
+static int attach_ingress(const struct wgx_ingress_prog *p, int ifindex, char *msg, size_t size,
+			  struct wgx_ingress_attachment *a)
+{
+	if (a->mode == WGX_INGRESS_TC)
+		return wgx_tc_attach(p->features.tcx,
+				     bpf_program__fd(p->skel->progs.wgx_ingress_tc), ifindex,
+				     BPF_TC_INGRESS, &a->hook);
+	return attach_ingress_xdp(p, ifindex, msg, size, a);
 }
 
 int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress_mode mode,
@@ -445,11 +469,7 @@ int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress
 	a->mode = mode;
 	a->hook = WGX_TC_HOOK_NONE;
 	a->link = -1;
-	if (mode == WGX_INGRESS_TC)
-		err = wgx_tc_attach(p->features.tcx, bpf_program__fd(p->skel->progs.wgx_ingress_tc),
-				    ifindex, BPF_TC_INGRESS, &a->hook);
-	else
-		err = attach_ingress_xdp(p, ifindex, msg, msg_size, a);
+	err = attach_ingress(p, ifindex, msg, msg_size, a);
 	if (err) {
 		wgx_ingress_detach(a);
 		return err;
@@ -465,13 +485,33 @@ int wgx_ingress_set_xsk(struct wgx_ingress_attachment *a, uint32_t queue, int xs
 	return set_xsk(bpf_map__fd(a->skel->maps.xsks), queue, xsk_fd);
 }
 
+bool wgx_ingress_attached(const struct wgx_ingress_attachment *a)
+{
+	return a->mode == WGX_INGRESS_TC ? wgx_tc_attached(&a->hook)
+					 : a->link >= 0 && wgx_link_in_force(a->link);
+}
+
+static void unhook(struct wgx_ingress_attachment *a)
+{
+	wgx_tc_detach(&a->hook);
+	if (a->link >= 0)
+		close(a->link);
+	a->link = -1;
+}
+
+int wgx_ingress_again(struct wgx_ingress_prog *p, int ifindex, struct wgx_ingress_attachment *a)
+{
+	char msg[128];
+
+	unhook(a);
+	return attach_ingress(p, ifindex, msg, sizeof(msg), a);
+}
+
 void wgx_ingress_detach(struct wgx_ingress_attachment *a)
 {
 	if (!a)
 		return;
-	wgx_tc_detach(&a->hook);
-	if (a->link >= 0)
-		close(a->link);
+	unhook(a);
 	wgx_ingress__destroy(a->skel);
 	free(a);
 }

@@ -34,6 +34,8 @@ int wgx_egress_lan_fd(const struct wgx_egress_prog *p);
 /** wgx_egress_attach() - to the egress of @ifindex; -EALREADY: it is attached */
 int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex);
 void wgx_egress_detach(struct wgx_egress_prog *p);
+/** wgx_egress_attached() - nobody else has detached it; the device is there */
+bool wgx_egress_attached(const struct wgx_egress_prog *p);
 /** wgx_egress_free() - detach and close; NULL is legal */
 void wgx_egress_free(struct wgx_egress_prog *p);
 
@@ -53,6 +55,8 @@ int wgx_steer_attach(struct wgx_steer_prog *p, int ifindex);
 /** wgx_steer_set_xsk() - frames of @queue go to the AF_XDP socket @xsk_fd, bound to that device and queue */
 int wgx_steer_set_xsk(struct wgx_steer_prog *p, uint32_t queue, int xsk_fd);
 void wgx_steer_detach(struct wgx_steer_prog *p);
+/** wgx_steer_attached() - as wgx_egress_attached() */
+bool wgx_steer_attached(const struct wgx_steer_prog *p);
 /** wgx_steer_free() - detach and close; NULL is legal */
 void wgx_steer_free(struct wgx_steer_prog *p);
 
@@ -91,6 +95,10 @@ void wgx_ingress_free(struct wgx_ingress_prog *p);
  */
 int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress_mode mode,
 		       char *msg, size_t msg_size, struct wgx_ingress_attachment **ret);
+/** wgx_ingress_attached() - as wgx_egress_attached() */
+bool wgx_ingress_attached(const struct wgx_ingress_attachment *a);
+/** wgx_ingress_again() - attach anew what somebody has detached, AF_XDP sockets as before; 0 or a negative errno */
+int wgx_ingress_again(struct wgx_ingress_prog *p, int ifindex, struct wgx_ingress_attachment *a);
 /** wgx_xdp_attach() - any XDP program; return: the link's descriptor, or an error with @msg, as above */
 int wgx_xdp_attach(int prog_fd, int ifindex, bool native, char *msg, size_t msg_size);
 /**

@@ -258,6 +258,44 @@ int wgx_strict_attach(struct wgx_strict_prog *p, int ifindex)
 	return err;
 }
 
+static bool way_attached(const struct wgx_strict_prog *p, const struct way *way, int ifindex)
+{
+	char path[PATH_MAX];
+	bool there;
+	int link;
+
+	if (!p->tcx)
+		return wgx_clsact_attached(ifindex, way->point, WGX_CLSACT_STRICT);
+	if (link_path(way, ifindex, path, sizeof(path)))
+		return true; /* nothing that could be done */
+	link = bpf_obj_get(path);
+	if (link < 0)
+		return link != -ENOENT;
+	there = wgx_link_in_force(link);
+	close(link);
+	return there;
+}
+
+bool wgx_strict_attached(const struct wgx_strict_prog *p, int ifindex)
+{
+	return way_attached(p, &ways[0], ifindex) && way_attached(p, &ways[1], ifindex) &&
+	       wgx_strict_left();
+}
+
+int wgx_strict_again(struct wgx_strict_prog *p, int ifindex)
+{
+	struct pinned maps[N_PINNED];
+	int err = wgx_bpffs_strict_make();
+
+	list_pinned(p->skel, maps);
+	for (int i = 0; !err && i < N_PINNED; i++) {
+		err = pin(&maps[i]);
+		if (err == -EEXIST)
+			err = 0;
+	}
+	return err ?: wgx_strict_attach(p, ifindex);
+}
+
 void wgx_strict_detach(struct wgx_strict_prog *p, int ifindex)
 {
 	char path[PATH_MAX];

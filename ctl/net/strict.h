@@ -49,6 +49,13 @@ void wgx_strict_free(struct wgx_strict_prog *p);
  * Where it fails, one of them may be there: see wgx_strict_detach().
  */
 int wgx_strict_attach(struct wgx_strict_prog *p, int ifindex);
+/**
+ * wgx_strict_attached() - on both ways, and pinned: nobody has detached it or removed the pins. False where the device
+ * is gone
+ */
+bool wgx_strict_attached(const struct wgx_strict_prog *p, int ifindex);
+/** wgx_strict_again() - attach anew, and pin anew what is not pinned; 0 or a negative errno */
+int wgx_strict_again(struct wgx_strict_prog *p, int ifindex);
 /** wgx_strict_detach() - from a device that is there, or was */
 void wgx_strict_detach(struct wgx_strict_prog *p, int ifindex);
 

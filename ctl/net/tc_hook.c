@@ -62,6 +62,30 @@ int wgx_tc_attach(bool tcx, int prog_fd, int ifindex, enum bpf_tc_attach_point p
 	return err;
 }
 
+bool wgx_link_in_force(int link)
+{
+	struct bpf_link_info info = {0};
+	uint32_t len = sizeof(info);
+
+	/* the device's number comes first with tcx too, which these headers do not know */
+	return bpf_obj_get_info_by_fd(link, &info, &len) || info.xdp.ifindex;
+}
+
+bool wgx_clsact_attached(int ifindex, enum bpf_tc_attach_point point, uint32_t priority)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = priority);
+
+	return !bpf_tc_query(&hook, &opts);
+}
+
+bool wgx_tc_attached(const struct wgx_tc_hook *h)
+{
+	if (h->link >= 0)
+		return wgx_link_in_force(h->link);
+	return h->ifindex && wgx_clsact_attached(h->ifindex, h->point, WGX_CLSACT);
+}
+
 void wgx_tc_detach(struct wgx_tc_hook *h)
 {
 	if (h->link >= 0)

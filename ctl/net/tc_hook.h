@@ -27,6 +27,11 @@ struct wgx_tc_hook {
 int wgx_tc_attach(bool tcx, int prog_fd, int ifindex, enum bpf_tc_attach_point point,
 		  struct wgx_tc_hook *ret);
 void wgx_tc_detach(struct wgx_tc_hook *h);
+/** wgx_tc_attached() - it is in force still: nobody else has detached it. False where the device is gone */
+bool wgx_tc_attached(const struct wgx_tc_hook *h);
+
+/** wgx_link_in_force() - of a BPF link of tcx or XDP: nobody has detached it, and its device is there */
+bool wgx_link_in_force(int link);
 
 /**
  * wgx_tcx_attach() - as a tcx link
@@ -40,5 +45,7 @@ int wgx_tcx_attach(int prog_fd, int ifindex, enum bpf_tc_attach_point point, boo
 /** wgx_clsact_attach() - as a filter, in place of the one of @priority, at once; 0 or a negative errno */
 int wgx_clsact_attach(int prog_fd, int ifindex, enum bpf_tc_attach_point point, uint32_t priority);
 void wgx_clsact_detach(int ifindex, enum bpf_tc_attach_point point, uint32_t priority);
+/** wgx_clsact_attached() - a filter of ours, of @priority, is there */
+bool wgx_clsact_attached(int ifindex, enum bpf_tc_attach_point point, uint32_t priority);
 
 #endif

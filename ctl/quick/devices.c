@@ -29,9 +29,10 @@ static json_t *attached(const char *device)
 static bool is_attached(const char *device)
 {
 	json_t *a = attached(device);
+	bool there = a;
 
 	json_decref(a);
-	return a;
+	return there;
 }
 
 /* What somebody else has attached stays as it is: the tunnel works that way, too. */
@@ -81,18 +82,19 @@ static int request_attach(const char *device, bool accelerate, const char *lan)
 
 static int attach(struct wgx_quick *q, const char *device, bool accelerate, const char *lan)
 {
-	bool shared = wgx_record_shared(&q->record, "attached", device);
-	json_t *there = attached(device);
+	bool own = wgx_record_says(&q->record, "attached", device);
+	json_t *attachment = attached(device);
+	bool there = attachment;
 
 	if (there)
-		note_difference(there, device, accelerate, lan);
-	json_decref(there);
+		note_difference(attachment, device, accelerate, lan);
+	json_decref(attachment);
 	/* somebody did it by hand, and will undo it by hand */
-	if (there && !shared)
+	if (there && !own && !wgx_record_shared(&q->record, "attached", device))
 		return WGX_EXIT_OK;
-	if (wgx_record_add(&q->record, "attached", device))
+	if (!own && wgx_record_add(&q->record, "attached", device))
 		return wgx_fail("%s: cannot note that %s is attached", q->conf->name, device);
-	return shared ? WGX_EXIT_OK : request_attach(device, accelerate, lan);
+	return there ? WGX_EXIT_OK : request_attach(device, accelerate, lan);
 }
 
 static const char *lan_way(const struct wgx_conf *c, const char *device)

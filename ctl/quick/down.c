@@ -12,26 +12,13 @@
 #include "quick/quick.h"
 #include "quick/run.h"
 
-static bool is_served(const char *name)
-{
-	json_t *request = json_pack("{s:s, s:s}", "cmd", "show", "interface", name), *answer = NULL;
-	int fd = wgx_client_connect();
-	bool yes = fd >= 0 && !wgx_client_call(fd, request, &answer) && !wgx_client_error(answer);
-
-	if (fd >= 0)
-		close(fd);
-	json_decref(request);
-	json_decref(answer);
-	return yes;
-}
-
 /* Finds out what is there: the interface of a daemon, that of one that has died, or only what `up` did beside it. */
 static int find(struct wgx_quick *q, bool *ret_served)
 {
 	const char *name = q->conf->name, *noted = wgx_record_get(&q->record, "ifindex");
 	int ifindex = (int)if_nametoindex(name);
 
-	*ret_served = ifindex && is_served(name);
+	*ret_served = ifindex && wgx_quick_served(name);
 	if (*ret_served || (ifindex && noted && strtol(noted, NULL, 10) == ifindex))
 		q->ifindex = ifindex;
 	if (q->ifindex || q->record.found)

@@ -22,6 +22,9 @@ struct wgx_quick {
 /* up.c: the one argument of up and down is argv[optind] then */
 int wgx_quick_arguments(const char *command, int argc, char **argv);
 
+/* undo.c: a daemon is there, and has it */
+bool wgx_quick_served(const char *name);
+
 /* setup.c: what `wg setconf` does, and the names of peers */
 int wgx_quick_configure(struct wgx_quick *q);
 int wgx_quick_name_peers(struct wgx_quick *q);

@@ -188,6 +188,11 @@ static bool says(const json_t *done, const char *what, const char *value)
 	return false;
 }
 
+bool wgx_record_says(const struct wgx_record *r, const char *what, const char *value)
+{
+	return says(r->done, what, value);
+}
+
 static bool file_says(const char *file, const char *what, const char *value)
 {
 	char path[PATH_SIZE + 256];

@@ -39,6 +39,9 @@ int wgx_record_rule(struct wgx_record *r, const struct wgx_rule *rule);
 /** wgx_record_get() - the text noted under @what; NULL: none */
 const char *wgx_record_get(const struct wgx_record *r, const char *what);
 
+/** wgx_record_says() - @value is noted under @what, alone or in a list */
+bool wgx_record_says(const struct wgx_record *r, const char *what, const char *value);
+
 /** wgx_record_rule_at() - the rule of index @i; false: there are fewer */
 bool wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret);
 

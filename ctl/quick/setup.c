@@ -45,16 +45,19 @@ static void put_peer(struct wgx_secbuf *b, const struct wgx_conf *c, size_t i,
 				  wgx_prefix_format(&c->allowed.items[p->first_prefix + j], text));
 }
 
+/* @mark: one that a run before this one has chosen; NULL: none */
 static void put_all(struct wgx_secbuf *b, const struct wgx_conf *c,
-		    const struct wgx_resolved *resolved)
+		    const struct wgx_resolved *resolved, const char *mark)
 {
 	wgx_secbuf_printf(b, "set=1\n");
 	if (c->private_key)
 		wgx_secbuf_hex(b, "private_key", c->private_key);
 	if (c->has_listen_port)
 		wgx_secbuf_printf(b, "listen_port=%u\n", c->listen_port);
-	if (c->has_fwmark)
+	if (c->has_fwmark && (c->fwmark || !mark))
 		wgx_secbuf_printf(b, "fwmark=%u\n", c->fwmark);
+	else if (mark)
+		wgx_secbuf_printf(b, "fwmark=%s\n", mark);
 	wgx_secbuf_printf(b, "replace_peers=true\n");
 	for (size_t i = 0; i < c->n_peers; i++)
 		put_peer(b, c, i, resolved);
@@ -66,7 +69,7 @@ int wgx_quick_configure(struct wgx_quick *q)
 	struct wgx_secbuf b = {0};
 	int err;
 
-	put_all(&b, q->conf, q->resolved);
+	put_all(&b, q->conf, q->resolved, wgx_record_get(&q->record, "fwmark"));
 	err = b.failed ? -ENOMEM : wgx_uapi_ask(q->conf->name, b.data, NULL);
 	wgx_secbuf_free(&b);
 	return err ? wgx_fail("%s: cannot configure %s: %s", q->conf->file, q->conf->name,

@@ -28,6 +28,19 @@ static void await_daemon(const char *name)
 		poll(NULL, 0, POLL_MS);
 }
 
+bool wgx_quick_served(const char *name)
+{
+	json_t *request = json_pack("{s:s, s:s}", "cmd", "show", "interface", name), *answer = NULL;
+	int fd = wgx_client_connect();
+	bool yes = fd >= 0 && !wgx_client_call(fd, request, &answer) && !wgx_client_error(answer);
+
+	if (fd >= 0)
+		close(fd);
+	json_decref(request);
+	json_decref(answer);
+	return yes;
+}
+
 static void delete_interface(struct wgx_quick *q)
 {
 	int err = q->ifindex ? wgx_link_delete(q->ifindex) : 0;

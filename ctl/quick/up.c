@@ -49,6 +49,11 @@ static int (*const steps[])(struct wgx_quick *q) = {
 	post_up,
 };
 
+/* After a crash: what the daemon had. Addresses, MTU, routes, rules, DNS and what hooks did are there still. */
+static int (*const again[])(struct wgx_quick *q) = {
+	create, wgx_quick_configure, wgx_quick_name_peers, wgx_quick_attach, wgx_quick_resolver,
+};
+
 /* One after the other; where one fails, all are undone. */
 static int run_steps(struct wgx_quick *q)
 {
@@ -64,6 +69,29 @@ static int run_steps(struct wgx_quick *q)
 		wgx_run_ignore_signals();
 		wgx_quick_undo(q);
 	}
+	return status;
+}
+
+/*
+ * The daemon that served it has died. Where a step fails the interface stays, and lets nothing out in the clear; the
+ * record tells the next run that it was not the last.
+ */
+static int run_again(struct wgx_quick *q)
+{
+	const char *name = q->conf->name;
+	int status = WGX_EXIT_OK;
+
+	if (!q->conf->private_key)
+		return wgx_fail("%s: its daemon died, and %s has no PrivateKey to go on with; "
+				"wgx down and wgx up make it anew",
+				name, q->conf->file);
+	if (wgx_record_text(&q->record, "up", "again"))
+		return wgx_fail("%s: cannot write its record", name);
+	wgx_quick_undo_resolver(&q->record);
+	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]) && !status; i++)
+		status = wgx_run_interrupted() ? wgx_fail("%s: interrupted", name) : again[i](q);
+	if (!status)
+		fprintf(stderr, "wgx: %s: its daemon had died; configured again\n", name);
 	return status;
 }
 
@@ -85,6 +113,18 @@ static int resolve(const struct wgx_conf *c, struct wgx_resolved *resolved)
 	return WGX_EXIT_OK;
 }
 
+/* An interface that was up and has lost its daemon, or that a run has not finished to configure after that. */
+static bool was_left(const struct wgx_quick *q)
+{
+	const char *up = wgx_record_get(&q->record, "up"),
+		   *ifindex = wgx_record_get(&q->record, "ifindex");
+
+	if (!up || !ifindex || strtol(ifindex, NULL, 10) != q->ifindex)
+		return false;
+	return !strcmp(up, "again") || !wgx_quick_served(q->conf->name);
+}
+
+/* *@q: with its ifindex where it was left by a daemon that died */
 static int begin(struct wgx_quick *q)
 {
 	const char *name = q->conf->name;
@@ -94,7 +134,10 @@ static int begin(struct wgx_quick *q)
 		return wgx_fail("%s: another wgx up or down is at work on it", name);
 	if (err)
 		return wgx_fail("%s: cannot open its record: %s", name, strerror(-err));
-	if (if_nametoindex(name))
+	q->ifindex = (int)if_nametoindex(name);
+	if (q->ifindex && was_left(q))
+		return WGX_EXIT_OK;
+	if (q->ifindex)
 		return wgx_fail("%s: already exists", name);
 	/* a run that was killed, or an interface deleted by hand */
 	if (q->record.found)
@@ -116,7 +159,9 @@ static int bring_up(const struct wgx_conf *conf)
 	if (!status)
 		status = resolve(conf, q.resolved);
 	if (!status)
-		status = run_steps(&q);
+		status = q.ifindex ? run_again(&q) : run_steps(&q);
+	if (!status && wgx_record_text(&q.record, "up", "yes"))
+		status = wgx_fail("%s: cannot write its record", conf->name);
 	wgx_record_close(&q.record);
 	free(q.resolved);
 	return status;

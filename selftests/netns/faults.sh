@@ -6,7 +6,7 @@
 #
 #	A wg0 10.7.0.1 -- eth0 192.0.2.1 ==== 192.0.2.2 eth0 -- wg0 10.7.0.2 B
 . "$(dirname "$0")/../lib.sh"
-require wg jq bpftool ethtool prlimit
+require wg jq bpftool ethtool prlimit tcpdump
 require_wgx
 
 XDP_PASS=$BUILD/bpf/xdp_pass.bpf.o
@@ -66,37 +66,82 @@ tcx_links() {
 		$1 == "link_id:" { id = $2 }
 		$1 == "ifindex:" && tcx && $2 == want { print id; tcx = 0 }'
 }
-links=$(tcx_links eth0)
-if [ -n "$links" ] && for l in $links; do on A bpftool link detach id "$l" || exit 1; done; then
+# detached DEV: by another tool, all of the daemon's there; it says how many
+detached() {
+	local l links
+	links=$(tcx_links "$1")
+	for l in $links; do on A bpftool link detach id "$l" || return; done
+	[ -n "$links" ]
+}
+restored() { wgx_json A .programs_restored; }
+more_restored() { [ "$(restored)" -gt "$1" ]; }
+before=$(restored)
+if detached eth0; then
 	check "eth0's tcx link detached: packets come by the socket" file_copy B A 10.7.0.1 2
-	check 'detach' wgx A detach eth0
-	check 'attach' wgx A attach eth0
+	check 'it is put back' wait_for 20 more_restored "$before"
 	check 'accelerated' accelerated
 else
 	skip "eth0's tcx link detached" 'bpftool cannot'
 fi
-links=$(tcx_links wg0)
-if [ -n "$links" ]; then
-	capture A plain eth0 'host 10.7.0.2'
-	for l in $links; do on A bpftool link detach id "$l"; done
+before=$(restored)
+capture A plain eth0 'host 10.7.0.2'
+if detached wg0; then
 	drops=$(wgx_drops A wg0)
-	check "wg0's tcx link detached: nothing leaves" not ping_ok A 10.7.0.2 -w 1
-	check_equal 'and nothing leaves in the clear' "$(capture_end plain; captured A plain | wc -l)" 0
+	on A ping -q -c 3 -i 0.1 -W 0.2 10.7.0.2 >/dev/null
+	check "wg0's tcx link detached: it is put back" wait_for 20 more_restored "$before"
+	check 'ping' wait_for 20 ping_ok A 10.7.0.2
+	check_equal 'nothing has left in the clear' "$(capture_end plain; captured A plain | wc -l)" 0
 	now=$(wgx_drops A wg0)
 	check "drops before: ${drops//$'\n'/, }; now: ${now//$'\n'/, }" test "$drops" != "$now"
-	on A ip link del wg0
-	wait_for 20 not on A test -e /run/wireguard/wg0.sock
-	check 'made again' impl_up A wg0 wgx
-	on A wg set wg0 listen-port 51820 private-key "$WORK/A.wg0.key"
-	wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820 allowed-ips 10.7.0.2/32
-	on A ip link set wg0 up
-	addr A wg0 10.7.0.1/24
-	check 'ping' wait_for 20 ping_ok A 10.7.0.2
-	check 'attach' wgx A attach eth0
-	pid=$(daemon_pid A wg0)
+	check 'accelerated' accelerated
 else
 	skip "wg0's tcx link detached" 'bpftool cannot'
 fi
+# steer_links: those at the far ends, which are no devices of this namespace
+steer_links() {
+	on A sh -c 'cat /proc/$1/fdinfo/*' sh "$pid" | awk '$1 == "link_type:" { xdp = $2 == "xdp" }
+		$1 == "link_id:" { id = $2 }
+		$1 == "ifindex:" && xdp { print id; xdp = 0 }'
+}
+before=$(restored)
+links=$(steer_links)
+if [ -n "$links" ] && for l in $links; do on A bpftool link detach id "$l" || exit 1; done; then
+	check 'the far ends have lost their programs: put back' wait_for 20 more_restored $((before + 1))
+	check 'ping' wait_for 20 ping_ok A 10.7.0.2
+	check 'accelerated' accelerated
+else
+	skip 'the far ends have lost their programs' 'bpftool cannot'
+fi
+
+# ---- strict mode's links and pins ----
+
+check 'strict mode' wgx A detach eth0
+check 'attach, strict' wgx A attach eth0 --strict
+pinned() { on A find /sys/fs/bpf/wgx-strict -type f | wc -l; }
+leaks() { # a packet that belongs into the tunnel, past wg0
+	on A ip route add 10.7.0.2/32 via 192.0.2.2
+	capture B leak eth0 'icmp and host 10.7.0.2'
+	on A ping -q -c 2 -i 0.1 -W 0.2 10.7.0.2 >/dev/null
+	capture_end leak
+	on A ip route del 10.7.0.2/32 via 192.0.2.2
+	[ "$(captured B leak | wc -l)" -gt 0 ]
+}
+check 'nothing leaks' not leaks
+n=$(pinned)
+before=$(restored)
+check "strict mode's pins are removed" on A rm -r /sys/fs/bpf/wgx-strict
+check 'they are put back' wait_for 20 more_restored "$before"
+check_equal 'all of them' "$(pinned)" "$n"
+check 'nothing leaks' not leaks
+before=$(restored)
+if on A sh -c 'for l in /sys/fs/bpf/wgx-strict/*/*gress_*; do bpftool link detach pinned "$l" || exit 1; done'; then
+	check "strict mode's links are detached: put back" wait_for 20 more_restored "$before"
+	check 'nothing leaks' not leaks
+fi
+check 'not strict any more' wgx A detach eth0
+check_equal 'nothing is left of it' "$(pinned 2>/dev/null)" 0
+check 'without it the route leaks' leaks
+check 'attach' wgx A attach eth0
 
 # ---- a qdisc ----
 
