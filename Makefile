@@ -81,7 +81,7 @@ UNIT_SRC := $(sort $(wildcard selftests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC := $(sort $(wildcard selftests/bpf/test_*.c))
 BPFT_BIN := $(BPFT_SRC:%.c=$(BUILD)/%)
-PRELOAD_SRC := selftests/tools/clockshift.c
+PRELOAD_SRC := selftests/tools/clockshift.c selftests/tools/faults.c
 PRELOAD_LIB := $(PRELOAD_SRC:%.c=$(BUILD)/%.so)
 FUZZ_SRC := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -92,7 +92,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb test-deb demo test test-k8s mutate fuzz fuzz-targets model bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	dist deb test-deb demo test test-k8s mutate fuzz fuzz-targets model crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -107,6 +107,8 @@ help:
 	@echo 'make mutate      breaks the code, protocol line by line, and expects the tests to notice'
 	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
 	@echo 'make model       checks the model of the keypairs with spin'
+	@echo 'make crash       KILLS=n: the daemon is killed 100 times; nothing in the clear, no nonce twice'
+	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once; an hour'
 	@echo 'make bench       wgx against wireguard-go; writes nothing, prints medians and ratios'
 	@echo 'make bench-bpf   what wgx_ingress costs for each kind of packet'
 	@echo 'make bench-flood what is left of a tunnel during floods of forged messages, as above'
@@ -265,6 +267,14 @@ fuzz:
 
 model:
 	@selftests/model/model.sh
+
+crash: all tools
+	@KILLS=$(or $(KILLS),100) selftests/netns/crash.sh
+
+# SAN=address,undefined as well: the preloaded object is the plain build's
+test-faults: all tools
+	@$(if $(SAN),$(MAKE) --no-print-directory SAN= tools)
+	@BUILD=$(BUILD) SECONDS_MAX=$(SECONDS_MAX) TABLE=$(BUILD)/faults.txt selftests/netns/syscall_faults.sh
 
 bench:
 	@selftests/bench/tunnel.sh

@@ -57,17 +57,22 @@ int wgx_bpffs_path(const char *iface, const char *map, char *path, size_t size)
 	return n < (int)size ? 0 : -ENAMETOOLONG;
 }
 
-static bool is_mounted(void)
+/* Return: 0; -ENOENT: it is not; or a negative errno */
+static int check_mounted(void)
 {
 	struct statfs fs;
 
-	return !statfs(WGX_BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
+	if (statfs(WGX_BPFFS, &fs))
+		return -errno;
+	return fs.f_type == BPF_FS_MAGIC ? 0 : -ENOENT;
 }
 
 int wgx_bpffs_mount(void)
 {
-	if (is_mounted())
-		return 0;
+	int err = check_mounted();
+
+	if (err != -ENOENT)
+		return err;
 	if (mount("bpf", WGX_BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		return errno == ENODEV ? -ENOENT : -errno;
 	return 0;
@@ -108,7 +113,7 @@ int wgx_bpffs_make(const char *iface)
 	int err = wgx_bpffs_path(iface, NULL, path, sizeof(path));
 
 	if (!err)
-		err = wgx_bpffs_mount();
+		err = check_mounted();
 	if (!err)
 		err = make_directory(WGX_BPFFS_DIR);
 	if (!err)
@@ -175,7 +180,7 @@ int wgx_bpffs_strict_make(void)
 	int err = wgx_bpffs_strict_path(NULL, path, sizeof(path));
 
 	if (!err)
-		err = wgx_bpffs_mount();
+		err = check_mounted();
 	if (!err)
 		err = make_directory(WGX_BPFFS_STRICT_DIR);
 	return err ?: make_directory(path);

@@ -26,10 +26,10 @@ int wgx_bpffs_path(const char *iface, const char *map, char *path, size_t size);
 int wgx_bpffs_mount(void);
 
 /**
- * wgx_bpffs_make() - the directory of @iface, mode 0700, empty; mounts bpffs where none is
+ * wgx_bpffs_make() - the directory of @iface, mode 0700, empty; after wgx_bpffs_mount()
  *
- * Pins of a daemon that died are removed. Return: 0; -EPERM; -ENOENT (this kernel has no bpffs, or no
- * /sys is mounted); -EROFS, …: negative errno.
+ * Pins of a daemon that died are removed. Return: 0; -EPERM; -ENOENT (this kernel has no bpffs, no
+ * /sys is mounted, or somebody has unmounted bpffs); -EROFS, …: negative errno.
  */
 int wgx_bpffs_make(const char *iface);
 

@@ -19,7 +19,10 @@ static int pre_up(struct wgx_quick *q)
 static int create(struct wgx_quick *q)
 {
 	char text[16];
-	int status = wgx_create_interface(q->conf->name);
+	/* a run that was killed has done this part, perhaps */
+	int status = q->ifindex && wgx_quick_served(q->conf->name)
+			     ? WGX_EXIT_OK
+			     : wgx_create_interface(q->conf->name);
 
 	if (status)
 		return status;

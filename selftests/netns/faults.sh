@@ -180,6 +180,22 @@ check 'it goes on: ping' wait_for 30 ping_ok A 10.7.0.2
 check 'accelerated' accelerated
 check_equal 'nothing left in the clear' "$(capture_end stopped; captured A stopped | wc -l)" 0
 
+# ---- bpffs goes ----
+
+pid=$(daemon_pid A wg0)
+on A umount /sys/fs/bpf
+check 'bpffs unmounted: wgx wg1 is refused' not wgx A wg1
+wgx A wg1 2>"$WORK/err"
+check 'for that reason' grep -q '/sys/fs/bpf/wgx: No such file or directory' "$WORK/err"
+check 'and leaves no device' not on A ip link show wg1
+check 'strict mode is refused' not wgx A attach eth0 --strict
+check_equal 'the daemon is there' "$(daemon_pid A wg0)" "$pid"
+check 'ping' ping_ok A 10.7.0.2
+on A mount -t bpf bpf /sys/fs/bpf
+check 'mounted: wgx wg1 works' wgx A wg1
+on A ip link del wg1
+check 'and goes' wait_for 20 not on A test -e /run/wireguard/wg1.sock
+
 # ---- no room in /run ----
 
 host_add C

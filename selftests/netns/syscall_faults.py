@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A life of wg0, over and over; each time one system call of one place in the code fails, once.
+
+syscall_faults.py WGX FAULTS_SO DIRECTORY PEER_KEY ENDPOINT PEER_ADDRESS
+
+Runs on a host of its own (see lib.sh), whose peer is there. Each step of a life either works, or says what is wrong and
+leaves all as it was; done again it works, for the fault is over. Nobody crashes, and at the end nothing is left.
+Environment: SECONDS_MAX=n: places in random order until the time is over (SEED=n); else all of them, for their first,
+second and last call. TABLE=FILE: writes how many places and faults there were, by function. ONLY=FUNCTION; PLACE=n[:call].
+"""
+import json
+import mmap
+import os
+import random
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+WGX, FAULTS_SO, DIR, PEER, ENDPOINT, PEER_ADDRESS = sys.argv[1:7]
+SLOTS, HEAD, PLACE = 4096, 32, 96
+NONE = 0xFFFFFFFF
+FILE = os.path.join(DIR, "faults")
+ASAN = os.path.join(DIR, "asan")
+ENV = dict(os.environ, LD_PRELOAD=FAULTS_SO, FAULTS=FILE,
+           ASAN_OPTIONS=f"verify_asan_link_order=0:detect_leaks=0:abort_on_error=0:log_path={ASAN}",
+           UBSAN_OPTIONS=f"print_stacktrace=1:halt_on_error=1:log_path={ASAN}")
+CALLS = [int(c) for c in os.environ.get("CALLS", "").split()]  # only these; empty: the first, second and last
+MORE = "GyHQZzqPz2UVPw1M3uUWzcuXyPoH3QB0sJ0mhKGR4lY="  # some key
+
+
+class Failure(Exception):
+    pass
+
+
+class Faults:
+    """the file that faults.so shares with us"""
+
+    def __init__(self):
+        with open(FILE, "wb") as f:
+            f.truncate(HEAD + SLOTS * PLACE)
+        self.file = open(FILE, "r+b")
+        self.map = mmap.mmap(self.file.fileno(), 0)
+
+    def get(self, word):
+        return struct.unpack_from("<I", self.map, 4 * word)[0]
+
+    def set(self, word, value):
+        struct.pack_into("<I", self.map, 4 * word, value)
+
+    def arm(self, place=NONE, call=0):
+        for word, value in ((1, place), (2, call), (3, 0), (4, 0), (5, 0), (0, 1)):
+            self.set(word, value)
+
+    def hit(self):
+        return bool(self.get(4))
+
+    def crashed(self):
+        return self.get(5)
+
+    def places(self):
+        for i in range(SLOTS):
+            used, calls, faults, _, offset = struct.unpack_from("<IIIIQ", self.map, HEAD + i * PLACE)
+            if used:
+                text = self.map[HEAD + i * PLACE + 24 : HEAD + (i + 1) * PLACE]
+                yield i, calls, faults, offset, text[:40].split(b"\0")[0].decode(), text[40:].split(b"\0")[0].decode()
+
+    def clear_calls(self):
+        for i in range(SLOTS):
+            struct.pack_into("<I", self.map, HEAD + i * PLACE + 4, 0)
+
+
+def run(*args, shim=False, timeout=60):
+    return subprocess.run(args, env=ENV if shim else None, capture_output=True, text=True, timeout=timeout)
+
+
+def must(*args):
+    r = run(*args)
+    if r.returncode:
+        raise Failure(f"{' '.join(args)}: {r.stderr.strip() or r.stdout.strip()}")
+    return r.stdout
+
+
+def wait_for(seconds, what, condition):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Failure(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+# ---- what is there ----
+
+
+def processes():
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                name, rest = re.match(r"\d+ \((.*)\) (.)", f.read()).groups()
+        except OSError:
+            continue
+        if name.startswith("wgx") and rest != "Z":
+            found[int(pid)] = name
+    return found
+
+
+def left():
+    """what a wgx leaves, as text; empty: nothing"""
+    out = [f"process {p} {n}" for p, n in processes().items()]
+    out += [f"device {d}" for d in os.listdir("/sys/class/net") if d not in ("lo", "eth0")]
+    for d in ("/run/wireguard", "/run/wgx", "/sys/fs/bpf/wgx", "/sys/fs/bpf/wgx-strict"):
+        for root, _, files in os.walk(d):
+            out += [os.path.join(root, f) for f in files if not f.endswith(".lock")]
+    return ", ".join(out)
+
+
+def show():
+    r = run(WGX, "show", "--json")
+    if r.returncode:
+        raise Failure(f"wgx show: {r.stderr.strip()}")
+    return json.loads(r.stdout)
+
+
+def config():
+    return "\n".join(sorted(l for l in must("wg", "showconf", "wg0").splitlines() if not l.startswith("Endpoint")))
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+# ---- steps: each returns a completed process; `state` is what a failure has to leave as it was ----
+
+
+def start():
+    return run(WGX, "wg0", shim=True)
+
+
+def configure():
+    return run("wg", "set", "wg0", "listen-port", "51820", "private-key", f"{DIR}/key", "peer", PEER, "endpoint",
+               ENDPOINT, "allowed-ips", f"{PEER_ADDRESS}/32")
+
+
+def attach():
+    return run(WGX, "attach", "eth0", "--strict", "--exempt", "198.51.100.0/24", shim=True)
+
+
+def detach():
+    return run(WGX, "detach", "eth0", shim=True)
+
+
+def add_peer():
+    return run("wg", "set", "wg0", "peer", MORE, "preshared-key", f"{DIR}/psk", "allowed-ips", "10.9.0.0/16,fd09::/64")
+
+
+def remove_peer():
+    return run("wg", "set", "wg0", "peer", MORE, "remove")
+
+
+def show_it():
+    r = run(WGX, "show", "--json", shim=True)
+    if r.returncode == 0 and not json.loads(r.stdout)["interfaces"]:
+        raise Failure("wgx show says nothing of wg0")
+    return r
+
+
+def attached():
+    s = show()
+    return [(a["device"], a["mode"], bool(a["strict"])) for a in s["attached"]] + s["awaited"]
+
+
+def step(name, action, state):
+    before = state()
+    r = action()
+    if r.returncode == 0:
+        return
+    if not faults.hit():
+        raise Failure(f"{name} failed without a fault: {r.stderr.strip()}")
+    if not r.stderr.strip():
+        raise Failure(f"{name} failed and says nothing")
+    if r.returncode < 0:
+        raise Failure(f"{name}: signal {-r.returncode}")
+    if (after := state()) != before:
+        wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
+                 lambda: state() == before)
+    r = action()
+    if r.returncode:
+        raise Failure(f"{name} failed again: {r.stderr.strip()}")
+
+
+def link(up):
+    """netlink tells the daemon; where that fails it logs, and the next change of the link is another try"""
+    must("ip", "link", "set", "wg0", "up" if up else "down")
+    for _ in range(3):
+        try:
+            return wait_for(5 if faults.hit() else 20, f"wg0 is {'up' if up else 'down'}",
+                            lambda: show()["interfaces"][0]["up"] == up)
+        except Failure:
+            if not faults.hit():
+                raise
+        must("ip", "link", "set", "wg0", "down" if up else "up")
+        time.sleep(0.1)
+        must("ip", "link", "set", "wg0", "up" if up else "down")
+    raise Failure(f"wg0 does not go {'up' if up else 'down'}")
+
+
+def ping():
+    if run("ping", "-q", "-c", "1", "-w", "30", "-i", "0.2", PEER_ADDRESS).returncode:
+        raise Failure("no answer through the tunnel: " + must("wg", "show"))
+
+
+def life(baseline):
+    step("start", start, left)
+    pid = show()["pid"]
+    step("set", configure, config)
+    link(True)
+    must("ip", "addr", "replace", "10.7.0.1/24", "dev", "wg0")
+    step("attach", attach, attached)
+    if not attached():
+        raise Failure("attach worked, but nothing is attached")
+    ping()
+    before = config()
+    step("add peer", add_peer, config)
+    if MORE not in config():
+        raise Failure("the peer is not there")
+    step("show", show_it, config)
+    step("remove peer", remove_peer, config)
+    if config() != before:
+        raise Failure(f"after a peer came and went: {config()}")
+    step("detach", detach, attached)
+    if attached():
+        raise Failure("detach worked, but it is attached")
+    link(False)
+    if show()["pid"] != pid:
+        raise Failure("it is another daemon")
+    if baseline and descriptors(pid) > baseline:
+        wait_for(5, f"{descriptors(pid)} descriptors, not {baseline}: " + " ".join(
+            os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")),
+                 lambda: descriptors(pid) <= baseline)
+    count = descriptors(pid)
+    must("ip", "link", "del", "wg0")
+    wait_for(20, "nothing is left; " + left(), lambda: not left())
+    return count
+
+
+def clean():
+    """after a failure: whatever is there goes, so that the next life is not disturbed"""
+    faults.set(0, 0)
+    for pid in processes():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+    time.sleep(0.3)
+    for d in ("wg0", "wgx-rx"):
+        run("ip", "link", "del", d)
+    run("sh", "-c", "rm -rf /run/wireguard/* /run/wgx/* /sys/fs/bpf/wgx /sys/fs/bpf/wgx-strict")
+
+
+def reports():
+    text = ""
+    for f in sorted(os.listdir(DIR)):
+        if f.startswith("asan."):
+            with open(os.path.join(DIR, f)) as report:
+                text += report.read()
+            os.remove(os.path.join(DIR, f))
+    return text
+
+
+def symbol(offset, object_name):
+    path = WGX if object_name == os.path.basename(WGX) else f"/lib/x86_64-linux-gnu/{object_name}"
+    r = run("addr2line", "-f", "-e", path, hex(offset - 1))
+    lines = r.stdout.split("\n")
+    return f"{lines[0]} {os.path.basename(lines[1])}" if r.returncode == 0 and lines[0] != "??" else hex(offset)
+
+
+def attempt(place, call, baseline):
+    """Return: what is wrong, or None"""
+    wrong = None
+    faults.arm(place, call)
+    try:
+        life(baseline)
+    except (Failure, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError, IndexError) as e:
+        wrong = str(e) or repr(e)
+    if faults.crashed():
+        wrong = f"signal {faults.crashed()}; {wrong}"
+    if text := reports():
+        wrong = f"{wrong}; {text[:3000]}"
+    if wrong:
+        clean()
+    return wrong
+
+
+def plan(seconds):
+    """(place, call) of all, or of some"""
+    todo = []
+    for i, calls, _, _, object_name, function in faults.places():
+        if calls and os.environ.get("ONLY", function) == function:
+            todo += [(i, c) for c in sorted({1, min(2, calls), calls}) if c in CALLS or not CALLS]
+    if p := os.environ.get("PLACE"):
+        place, _, call = p.partition(":")
+        return [(int(place), int(call or 1))]
+    if seconds:
+        random.Random(int(os.environ.get("SEED", "1"))).shuffle(todo)
+    return todo
+
+
+def table():
+    by = {}
+    for _, _, n, _, object_name, function in faults.places():
+        where = "wgx" if object_name == os.path.basename(WGX) else "libraries"
+        t = by.setdefault(function, {"wgx": [0, 0, 0], "libraries": [0, 0, 0]})[where]
+        t[0] += 1
+        t[1] += n > 0
+        t[2] += n
+    return by
+
+
+def main():
+    seconds = float(os.environ.get("SECONDS_MAX") or 0)
+    begin, failed, hits, done = time.monotonic(), 0, 0, 0
+    faults.arm()
+    baseline = life(0)
+    faults.set(0, 0)
+    if left():
+        print(f"not ok - a life without a fault: {left()}")
+        return 1
+    todo = plan(seconds)
+    print(f"# {len(list(faults.places()))} places, {len(todo)} faults to inject, {baseline} descriptors", flush=True)
+    places = {p[0]: p for p in faults.places()}
+    for place, call in todo:
+        if seconds and time.monotonic() - begin > seconds:
+            break
+        wrong = attempt(place, call, baseline)
+        done += 1
+        hits += faults.hit()
+        if wrong:
+            failed += 1
+            _, _, _, offset, object_name, function = places[place]
+            print(f"# FAULT place {place}:{call} {function} in {symbol(offset, object_name)} of {object_name}: {wrong}",
+                  flush=True)
+    by = table()
+    sites = [sum(t[w][k] for t in by.values() for w in t) for k in range(3)]
+    print(f"# {done} lives, {hits} faults at {sites[1]} of {sites[0]} places, {failed} went wrong", flush=True)
+    if path := os.environ.get("TABLE"):
+        with open(path, "w") as f:
+            for function, t in sorted(by.items()):
+                print(function, *t["wgx"], *t["libraries"], file=f)
+    return 1 if failed or not hits else 0
+
+
+faults = Faults()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Each system call of each place in the code fails once, while an interface is made, configured, attached, used, shown,
+# detached and deleted (syscall_faults.py): never a crash, a leak, or half a configuration. Here for some seconds;
+# `make test-faults` goes through all.
+#
+#	A wg0 10.7.0.1 -- eth0 192.0.2.1 ==== 192.0.2.2 eth0 -- wg0 10.7.0.2 B
+#	  wgx with faults.so
+. "$(dirname "$0")/../lib.sh"
+require wg jq python3
+require_wgx
+
+export SECONDS_MAX=${SECONDS_MAX-15} SEED=${SEED:-1}
+SO=$TOP/build/selftests/tools/faults.so # never with sanitizers
+[ ! -e "$BUILD/selftests/tools/faults.so" ] || [[ $BUILD == *-address* ]] || SO=$BUILD/selftests/tools/faults.so
+[ -e "$SO" ] || bail 'tools are built' "$SO is not there; run make tools"
+
+underlay_pair
+check 'B' impl_up B wg0 wgx || finish
+key_for A wg0
+key_for B wg0
+on B wg set wg0 listen-port 51820 private-key "$WORK/B.wg0.key"
+wg_peer B wg0 A wg0 allowed-ips 10.7.0.1/32
+on B ip link set wg0 up
+addr B wg0 10.7.0.2/24
+mkdir -m 0700 "$WORK/faults"
+cp "$WORK/A.wg0.key" "$WORK/faults/key"
+(umask 077 && wg genpsk >"$WORK/faults/psk")
+if on A python3 "$SELFTESTS/netns/syscall_faults.py" "$WGX" "$SO" "$WORK/faults" "$(pub_of B wg0)" 192.0.2.2:51820 \
+	10.7.0.2 | tee "$WORK/faults.log"; then
+	ok 'no fault did harm'
+else
+	nok 'faults did harm'
+fi
+finish
