@@ -12,11 +12,12 @@
 static int cmd_help(int argc, char **argv);
 
 static const struct wgx_command commands[] = {
-	{"up", wgx_cmd_up, "NAME | PATH/NAME.conf",
+	{"up", wgx_cmd_up, "[--wait] NAME | PATH/NAME.conf",
 	 "Make an interface as /etc/wireguard/NAME.conf says: peers, addresses, routes, DNS, hooks",
 	 "The file has wg-quick's format, and keys of its own: see wgx.conf(5). Where a step "
 	 "fails,\n"
-	 "all before it are undone.\n"},
+	 "all before it are undone. One whose daemon has died is configured again.\n"
+	 "--wait stays until the interface is deleted, and fails where its daemon dies.\n"},
 	{"down", wgx_cmd_down, "NAME | PATH/NAME.conf",
 	 "Undo what wgx up did, and delete the interface", NULL},
 	{"attach", wgx_cmd_attach,

@@ -192,8 +192,12 @@ static int await_background(const char *name, pid_t pid, int ready_fd)
 	char text[TEXT_SIZE];
 	enum ready ready;
 
-	if (pidfd < 0)
+	if (pidfd < 0) {
+		/* it would go on, and nobody had heard of it */
+		kill(pid, SIGTERM);
+		waitpid(pid, NULL, 0);
 		return wgx_fail("pidfd_open: %s", strerror(-pidfd));
+	}
 	ready = read_word(ready_fd, pidfd, text, sizeof(text));
 	if (ready != READY_YES)
 		reap(pid, pidfd, &status);

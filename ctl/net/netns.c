@@ -209,6 +209,8 @@ static int get_holder(struct wgx_netns *ns)
 	ns->adopted = fd >= 0;
 	if (fd == -ENOENT) {
 		err = start_holder(ns);
+		if (err) /* nobody waits for it but us */
+			unlink(ns->path);
 		fd = err ?: find_holder(ns->lock_fd);
 	}
 	if (fd < 0)

@@ -64,7 +64,7 @@ static int bring_down(const struct wgx_conf *conf)
 int wgx_cmd_down(int argc, char **argv)
 {
 	struct wgx_conf *conf = NULL;
-	int status = wgx_quick_arguments("down", argc, argv);
+	int status = wgx_quick_arguments("down", argc, argv, NULL);
 
 	if (!status)
 		status = wgx_conf_load("down", argv[optind], &conf);

@@ -19,8 +19,14 @@ struct wgx_quick {
 	struct wgx_resolved *resolved;
 };
 
-/* up.c: the one argument of up and down is argv[optind] then */
-int wgx_quick_arguments(const char *command, int argc, char **argv);
+/* up.c: the one argument of up and down is argv[optind] then; @ret_wait NULL: the command has no --wait */
+int wgx_quick_arguments(const char *command, int argc, char **argv, bool *ret_wait);
+
+/*
+ * wait.c: until the interface is deleted, or has no daemon any more; tells a service manager first that it is up
+ * (sd_notify(3)). Return: an exit status.
+ */
+int wgx_quick_wait(const char *name);
 
 /* undo.c: a daemon is there, and has it */
 bool wgx_quick_served(const char *name);

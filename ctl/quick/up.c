@@ -11,6 +11,8 @@
 #include "quick/quick.h"
 #include "quick/run.h"
 
+enum { OPTION_WAIT = WGX_OPTION_LONG };
+
 static int pre_up(struct wgx_quick *q)
 {
 	return wgx_quick_hooks(q->conf, WGX_HOOK_PRE_UP);
@@ -116,19 +118,27 @@ static int resolve(const struct wgx_conf *c, struct wgx_resolved *resolved)
 	return WGX_EXIT_OK;
 }
 
-/* An interface that was up and has lost its daemon, or that a run has not finished to configure after that. */
-static bool was_left(const struct wgx_quick *q)
+enum found {
+	NOTHING,
+	LEFT, /* it was up and has lost its daemon, or a run has not finished to configure it after that */
+	UP,
+	ANOTHER, /* one that we have not made, or not wholly */
+};
+
+static enum found find(const struct wgx_quick *q)
 {
 	const char *up = wgx_record_get(&q->record, "up"),
 		   *ifindex = wgx_record_get(&q->record, "ifindex");
 
+	if (!q->ifindex)
+		return NOTHING;
 	if (!up || !ifindex || strtol(ifindex, NULL, 10) != q->ifindex)
-		return false;
-	return !strcmp(up, "again") || !wgx_quick_served(q->conf->name);
+		return ANOTHER;
+	return !strcmp(up, "again") || !wgx_quick_served(q->conf->name) ? LEFT : UP;
 }
 
-/* *@q: with its ifindex where it was left by a daemon that died */
-static int begin(struct wgx_quick *q)
+/* @wait: one that is up already is good enough */
+static int begin(struct wgx_quick *q, bool wait, enum found *ret)
 {
 	const char *name = q->conf->name;
 	int err = wgx_record_open(name, &q->record);
@@ -138,47 +148,57 @@ static int begin(struct wgx_quick *q)
 	if (err)
 		return wgx_fail("%s: cannot open its record: %s", name, strerror(-err));
 	q->ifindex = (int)if_nametoindex(name);
-	if (q->ifindex && was_left(q))
-		return WGX_EXIT_OK;
-	if (q->ifindex)
+	*ret = find(q);
+	if (*ret == ANOTHER || (*ret == UP && !wait))
 		return wgx_fail("%s: already exists", name);
 	/* a run that was killed, or an interface deleted by hand */
-	if (q->record.found)
+	if (*ret == NOTHING && q->record.found)
 		wgx_quick_undo(q);
 	return WGX_EXIT_OK;
 }
 
-static int bring_up(const struct wgx_conf *conf)
+static int make(struct wgx_quick *q, enum found found)
+{
+	int status = resolve(q->conf, q->resolved);
+
+	if (!status)
+		status = found == LEFT ? run_again(q) : run_steps(q);
+	if (!status && wgx_record_text(&q->record, "up", "yes"))
+		status = wgx_fail("%s: cannot write its record", q->conf->name);
+	return status;
+}
+
+static int bring_up(const struct wgx_conf *conf, bool wait)
 {
 	struct wgx_quick q = {.conf = conf, .record.lock = -1};
 	int err = wgx_run_catch_signals(), status;
+	enum found found = NOTHING;
 
 	if (err)
 		return wgx_fail("signalfd: %s", strerror(-err));
 	q.resolved = calloc(conf->n_peers + 1, sizeof(*q.resolved));
 	if (!q.resolved)
 		return wgx_fail("no memory left");
-	status = begin(&q);
-	if (!status)
-		status = resolve(conf, q.resolved);
-	if (!status)
-		status = q.ifindex ? run_again(&q) : run_steps(&q);
-	if (!status && wgx_record_text(&q.record, "up", "yes"))
-		status = wgx_fail("%s: cannot write its record", conf->name);
+	status = begin(&q, wait, &found);
+	if (!status && found != UP)
+		status = make(&q, found);
 	wgx_record_close(&q.record);
 	free(q.resolved);
 	return status;
 }
 
-int wgx_quick_arguments(const char *command, int argc, char **argv)
+int wgx_quick_arguments(const char *command, int argc, char **argv, bool *ret_wait)
 {
-	static const struct option options[] = {{0}};
+	static const struct option waits[] = {{"wait", no_argument, NULL, OPTION_WAIT}, {0}},
+				   none[] = {{0}};
 	int c;
 
 	opterr = 0;
-	c = getopt_long(argc, argv, ":", options, NULL);
-	if (c != -1)
-		return wgx_option_error(command, c, argv);
+	while ((c = getopt_long(argc, argv, ":", ret_wait ? waits : none, NULL)) != -1) {
+		if (c != OPTION_WAIT)
+			return wgx_option_error(command, c, argv);
+		*ret_wait = true;
+	}
 	if (optind == argc)
 		return wgx_usage_error(command, "no interface or file given");
 	if (optind + 1 < argc)
@@ -190,7 +210,8 @@ int wgx_quick_arguments(const char *command, int argc, char **argv)
 int wgx_cmd_up(int argc, char **argv)
 {
 	struct wgx_conf *conf = NULL;
-	int status = wgx_quick_arguments("up", argc, argv);
+	bool wait = false;
+	int status = wgx_quick_arguments("up", argc, argv, &wait);
 
 	if (!status)
 		status = wgx_conf_load("up", argv[optind], &conf);
@@ -199,7 +220,9 @@ int wgx_cmd_up(int argc, char **argv)
 	if (!status)
 		status = wgx_quick_check_dns(conf);
 	if (!status)
-		status = bring_up(conf);
+		status = bring_up(conf, wait);
+	if (!status && wait)
+		status = wgx_quick_wait(conf->name);
 	wgx_conf_free(conf);
 	return status;
 }

@@ -9,7 +9,7 @@
 #	  all but 192.0.2.0/24                                           lo 203.0.113.9, 2001:db8:9::9
 #	  tcpdump on `any`, also in the private namespace             tcpdump on eth0
 . "$(dirname "$0")/../lib.sh"
-require wg jq tcpdump python3 nft ethtool
+require wg jq tcpdump python3 nft ethtool socat pgrep
 require_wgx
 
 KILLS=${KILLS:-4}
@@ -86,6 +86,7 @@ kill_all() { # who starts may fork meanwhile
 	done
 	return 1
 }
+kill_daemon_only() { on A kill -KILL "$(daemon_pid A wg0)"; }
 killed=0
 for ((i = 1; i <= KILLS; i++)); do
 	some_ms 300
@@ -144,6 +145,30 @@ cp "$WORK/wire.pcap" "$WORK/twice.pcap"
 tail -c +25 "$WORK/wire.pcap" >>"$WORK/twice.pcap"
 check 'so would be what is used twice' not python3 "$CRASH" reuse "$WORK/twice.pcap" 192.0.2.2 \
 	"$(<"$WORK/B.wg0.key")" "$(pub_of A wg0)"
+# as wgx@.service does it
+spawn A manager socat -u UNIX-RECV:"$WORK/notify" STDOUT
+wait_for 10 test -S "$WORK/notify"
+waits() { # until it says that it is up
+	local n
+	n=$(grep -o READY=1 "$WORK/manager.log" | wc -l)
+	spawn A waits env NOTIFY_SOCKET="$WORK/notify" "$WGX" up --wait "$WORK/A/wg0.conf"
+	wait_for 20 eval '[ "$(grep -o READY=1 "$WORK/manager.log" | wc -l)" -gt '"$n"' ]'
+}
+ends() { # ends STATUS
+	local status
+	wait "${SPAWN_PID[waits]}"
+	status=$?
+	echo "status $status"
+	unset 'SPAWN_PID[waits]' 'SPAWN_HOST[waits]'
+	[ $status -eq "$1" ]
+}
+check 'up --wait, which is up already' waits
+check 'the daemon is killed' kill_daemon_only
+check 'up --wait fails' ends 1
+check 'and says why' grep -q 'wg0: its daemon has died' "$WORK/waits.log"
+check 'up --wait again' waits
+check 'ping' wait_for 20 passes
 check 'down' wgx A down "$WORK/A/wg0.conf"
+check 'up --wait ends well' ends 0
 check 'and nothing of it is left' wait_for 20 not on A sh -c 'pgrep -x "wgx|wgx-holder" || ls /run/wgx/*.up'
 finish

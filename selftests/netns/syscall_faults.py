@@ -114,7 +114,7 @@ def left():
     out += [f"device {d}" for d in os.listdir("/sys/class/net") if d not in ("lo", "eth0")]
     for d in ("/run/wireguard", "/run/wgx", "/sys/fs/bpf/wgx", "/sys/fs/bpf/wgx-strict"):
         for root, _, files in os.walk(d):
-            out += [os.path.join(root, f) for f in files if not f.endswith(".lock")]
+            out += [os.path.join(root, f) for f in files if not f.endswith((".lock", ".holder"))]
     return ", ".join(out)
 
 
