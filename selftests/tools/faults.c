@@ -5,7 +5,7 @@
  * FILE is mapped by all processes of a run (struct shared below; selftests/netns/syscall_faults.py reads and writes it). A
  * place is a function of libc that makes a system call, and the address that it returns to, in whatever object that is.
  * While FILE says so, places are entered and their calls counted, and the one that FILE names fails, once, at the call
- * that FILE names. A signal that ends a process because of a bug is noted there too.
+ * that FILE names, or each time. A signal that ends a process because of a bug is noted there too.
  *
  * Nothing here makes a system call after its start, so that a process that may not make many can have it.
  */
@@ -52,12 +52,12 @@ struct place {
 struct shared {
 	_Atomic uint32_t armed; /* 1: places are counted */
 	_Atomic uint32_t place; /* whose call number @call fails; NONE: none's */
-	_Atomic uint32_t call; /* from 1; counted from when it is armed */
+	_Atomic uint32_t call; /* from 1; counted from when it is armed. NONE: each */
 	_Atomic uint32_t seen; /* calls of that place */
 	_Atomic uint32_t hit; /* 1: it has failed */
 	_Atomic uint32_t crashed; /* the signal */
 	_Atomic uint32_t lock;
-	uint32_t unused;
+	_Atomic uint32_t error; /* in place of the function's own; 0: that */
 	struct place places[SLOTS];
 };
 
@@ -101,7 +101,7 @@ static uint32_t find(const char *object, const char *function, uint64_t offset)
 static bool fails(const char *function, const void *address)
 {
 	const char *object;
-	uint32_t slot;
+	uint32_t slot, call;
 	Dl_info info;
 
 	if (!shared || !atomic_load(&shared->armed) || !dladdr(address, &info))
@@ -112,12 +112,21 @@ static bool fails(const char *function, const void *address)
 	if (slot == NONE)
 		return false;
 	atomic_fetch_add(&shared->places[slot].calls, 1);
-	if (slot != atomic_load(&shared->place) ||
-	    atomic_fetch_add(&shared->seen, 1) + 1 != atomic_load(&shared->call))
+	if (slot != atomic_load(&shared->place))
+		return false;
+	call = atomic_load(&shared->call);
+	if (atomic_fetch_add(&shared->seen, 1) + 1 != call && call != NONE)
 		return false;
 	atomic_fetch_add(&shared->places[slot].faults, 1);
 	atomic_store(&shared->hit, 1);
 	return true;
+}
+
+static int error_of(int usual)
+{
+	int error = (int)atomic_load(&shared->error);
+
+	return error ? error : usual;
 }
 
 /* ---- functions ---- */
@@ -223,7 +232,7 @@ static void resolve(void);
 	type name parameters                                                                       \
 	{                                                                                          \
 		if (fails(#name, __builtin_return_address(0))) {                                   \
-			errno = error;                                                             \
+			errno = error_of(error);                                                             \
 			return failure;                                                            \
 		}                                                                                  \
 		resolve();                                                                         \
@@ -244,7 +253,7 @@ static long (*real_syscall)(long number, ...);
 
 static long refuse(int error)
 {
-	errno = error;
+	errno = error_of(error);
 	return -1;
 }
 
