@@ -438,8 +438,10 @@ int wgx_control_start(struct wgx_daemon *d)
 	if (fd < 0)
 		return fd;
 	err = wgx_event_add(d->epoll_fd, &d->control_listener, fd, listener_ready, d);
-	if (err)
+	if (err) {
+		unlink(path);
 		close(fd);
+	}
 	return err;
 }
 

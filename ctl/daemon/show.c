@@ -181,6 +181,34 @@ static const char *mode_wg(const struct wgx_served *s)
 	return text;
 }
 
+/* ---- rings ---- */
+
+static void add_ring(json_t *list, const char *device, unsigned int queue, const struct wgx_xsk *x)
+{
+	struct wgx_xsk_frames f;
+
+	wgx_xsk_frames(x, &f);
+	json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:i}", "device", device,
+					      "queue", (int)queue, "chunks", (int)f.total, "fill",
+					      (int)f.fill, "rx", (int)f.rx));
+}
+
+static json_t *rings_json(struct wgx_daemon *d)
+{
+	json_t *list = json_array();
+	struct wgx_attached *a;
+	struct wgx_served *s;
+
+	cds_list_for_each_entry(s, &d->ifaces, all)
+		add_ring(list, s->link.name, 0, s->path.xsk);
+	if (d->collector.there)
+		add_ring(list, d->collector.link.name, 0, d->collector.xsk);
+	cds_list_for_each_entry(a, &d->attached, all)
+		for (unsigned int i = 0; i < a->n_xsks; i++)
+			add_ring(list, a->name, i, a->xsks[i]);
+	return list;
+}
+
 /* ---- all of it ---- */
 
 /* @only: NULL: all */
@@ -352,6 +380,7 @@ json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, bool 
 	json_object_set_new(o, "interfaces", interfaces);
 	json_object_set_new(o, "attached", attached);
 	json_object_set_new(o, "awaited", awaited);
+	json_object_set_new(o, "rings", rings_json(d));
 	json_object_set_new(o, "programs_restored", integer(d->restored));
 	json_object_set_new(o, "workers", workers_json(d));
 	json_object_set_new(o, "handshakes", handshakes_json(&d->protocol));

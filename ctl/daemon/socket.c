@@ -122,16 +122,16 @@ static int fill_address(struct sockaddr_un *a, const char *path)
 	return 0;
 }
 
-/* Somebody answers there. */
+/* Return: 1: somebody answers there; 0: nobody; or a negative errno: who knows */
 static int alive(const struct sockaddr_un *a)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
 
 	if (fd < 0)
 		return -errno;
-	err = connect(fd, (const struct sockaddr *)a, sizeof(*a)) ? 0 : 1;
+	err = connect(fd, (const struct sockaddr *)a, sizeof(*a)) ? -errno : 1;
 	close(fd);
-	return err;
+	return err == -ENOENT || err == -ECONNREFUSED ? 0 : err;
 }
 
 static int make_directory(const char *directory)
@@ -161,8 +161,10 @@ int wgx_socket_listen(const char *directory, const char *path, mode_t mode)
 	mask = umask(~(group == NO_GROUP ? mode : mode | 0060) & 0777);
 	err = bind(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
 	umask(mask);
-	if (!err && listen(fd, SOMAXCONN))
+	if (!err && listen(fd, SOMAXCONN)) {
 		err = -errno;
+		unlink(path);
+	}
 	if (err) {
 		close(fd);
 		return err;

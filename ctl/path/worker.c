@@ -196,8 +196,10 @@ void wgx_worker_wake(struct wgx_worker *w)
 {
 	const uint64_t one = 1;
 
-	if (write(w->wake_fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is awake */
+	/* EAGAIN: the counter is full: it is awake. One that is not woken would never end. */
+	for (int tries = 3; tries && write(w->wake_fd, &one, sizeof(one)) < 0; tries--)
+		if (errno == EAGAIN)
+			return;
 }
 
 int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set)

@@ -151,6 +151,21 @@ bool wgx_xsk_idle(const struct wgx_xsk *x)
 	       __atomic_load_n(x->rx.consumer, __ATOMIC_ACQUIRE);
 }
 
+static uint32_t entries(const uint32_t *producer, const uint32_t *consumer)
+{
+	return __atomic_load_n(producer, __ATOMIC_ACQUIRE) -
+	       __atomic_load_n(consumer, __ATOMIC_ACQUIRE);
+}
+
+void wgx_xsk_frames(const struct wgx_xsk *x, struct wgx_xsk_frames *ret)
+{
+	*ret = (struct wgx_xsk_frames){
+		.total = x->umem.chunks,
+		.fill = entries(x->fill.producer, x->fill.consumer),
+		.rx = entries(x->rx.producer, x->rx.consumer),
+	};
+}
+
 void wgx_xsk_stats(const struct wgx_xsk *x, struct wgx_xsk_stats *ret)
 {
 	struct xdp_statistics s = {0};

@@ -56,6 +56,13 @@ void wgx_xsk_release(struct wgx_xsk *x);
 /** wgx_xsk_idle() - the kernel has put nothing into the ring that was not released; any thread */
 bool wgx_xsk_idle(const struct wgx_xsk *x);
 
+/** struct wgx_xsk_frames - where its chunks are; the kernel may keep some that it has taken and not filled */
+struct wgx_xsk_frames {
+	uint32_t total, fill, rx;
+};
+/** wgx_xsk_frames() - at one moment, while others may be at work on it; any thread */
+void wgx_xsk_frames(const struct wgx_xsk *x, struct wgx_xsk_frames *ret);
+
 struct wgx_xsk_stats {
 	uint64_t rx_dropped, rx_ring_full, fill_ring_empty;
 };

@@ -122,6 +122,8 @@ def left():
 
 def show():
     r = run(WGX, "show", "--json")
+    if r.returncode and faults.hit():  # it was this that failed
+        r = run(WGX, "show", "--json")
     if r.returncode:
         raise Failure(f"wgx show: {r.stderr.strip()}")
     return json.loads(r.stdout)
@@ -186,7 +188,22 @@ def step(name, action, state):
         raise Failure(f"{name} failed and says nothing")
     if r.returncode < 0:
         raise Failure(f"{name}: signal {-r.returncode}")
-    if (after := state()) != before:
+    if "cannot talk to the wgx daemon" in r.stderr:
+        # the answer was lost; what was asked for may be done, and then it cannot be done again
+        after = state()
+        r = action()
+        if r.returncode and state() == before:
+            raise Failure(f"{name} failed again: {r.stderr.strip()}")
+        return
+    after = state()
+    if state is config:
+        # as wireguard-go: what came before the refused line stays
+        if (r := action()).returncode:
+            raise Failure(f"{name} failed again: {r.stderr.strip()}")
+        if made_up := set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n")):
+            raise Failure(f"{name} failed and leaves {made_up}")
+        return
+    if after != before:
         wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
                  lambda: state() == before)
     r = action()
@@ -215,7 +232,7 @@ def ping():
         raise Failure("no answer through the tunnel: " + must("wg", "show"))
 
 
-def life(baseline):
+def life(baseline, function=""):
     step("start", start, left)
     pid = show()["pid"]
     step("set", configure, config)
@@ -245,7 +262,13 @@ def life(baseline):
                  lambda: descriptors(pid) <= baseline)
     count = descriptors(pid)
     must("ip", "link", "del", "wg0")
-    wait_for(20, "nothing is left; " + left(), lambda: not left())
+    try:
+        wait_for(20, "nothing is left", lambda: not left())
+    except Failure as e:
+        # a file that cannot be removed stays, whoever wants to remove it
+        if processes() or not faults.hit() or function not in ("unlink", "rmdir"):
+            raise Failure(f"{e}: {left()}") from None
+        clean()
     return count
 
 
@@ -280,12 +303,12 @@ def symbol(offset, object_name):
     return f"{lines[0]} {os.path.basename(lines[1])}" if r.returncode == 0 and lines[0] != "??" else hex(offset)
 
 
-def attempt(place, call, baseline):
+def attempt(place, call, baseline, function):
     """Return: what is wrong, or None"""
     wrong = None
     faults.arm(place, call)
     try:
-        life(baseline)
+        life(baseline, function)
     except (Failure, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError, IndexError) as e:
         wrong = str(e) or repr(e)
     if faults.crashed():
@@ -374,7 +397,7 @@ def storms():
     load.wait()
     print(f"# {n} storms, {failed} did harm")
     must("ip", "link", "del", "wg0")
-    wait_for(20, "nothing is left; " + left(), lambda: not left())
+    wait_for(20, "nothing is left", lambda: not left())
     return 1 if failed or not n else 0
 
 
@@ -395,7 +418,7 @@ def main():
     for place, call in todo:
         if seconds and time.monotonic() - begin > seconds:
             break
-        wrong = attempt(place, call, baseline)
+        wrong = attempt(place, call, baseline, places[place][5])
         done += 1
         hits += faults.hit()
         if wrong:
