@@ -55,7 +55,7 @@ CPPFLAGS_ALL := -D_GNU_SOURCE -DWGX_VERSION='"$(VERSION)"' -Iinclude -Ictl -I$(B
 	-DWGX_IPSEC_MB=$(IPSEC_MB) $(CPPFLAGS)
 CFLAGS ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes \
-	-Wstrict-prototypes -Wvla -fstack-protector-strong -fno-strict-aliasing -pthread -MMD -MP $(CFLAGS)
+	-Wstrict-prototypes -Wvla -fstack-protector-strong -fno-strict-aliasing -ffile-prefix-map=$(CURDIR)=. -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -pthread $(LDFLAGS)
 LDLIBS_ALL := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) $(if $(filter 1,$(IPSEC_MB)),-lIPSec_MB)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
@@ -92,7 +92,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb test-deb demo test test-k8s mutate fuzz fuzz-targets model crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	dist deb sbom reproducible test-deb demo test test-k8s mutate fuzz fuzz-targets model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -107,6 +107,7 @@ help:
 	@echo 'make mutate      breaks the code, protocol line by line, and expects the tests to notice'
 	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
 	@echo 'make model       checks the model of the keypairs with spin'
+	@echo 'make soak        MINUTES=n [SAN=...]: a tunnel under load and change, round after round; 30 minutes'
 	@echo 'make crash       KILLS=n: the daemon is killed 100 times; nothing in the clear, no nonce twice'
 	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once; an hour'
 	@echo 'make bench       wgx against wireguard-go; writes nothing, prints medians and ratios'
@@ -119,6 +120,8 @@ help:
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
 	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb tries them, also on a Debian 12 that systemd boots'
+	@echo 'make sbom        $(BUILD)/wgx.cdx.json: what wgx is linked with and built by; it is in the package as well'
+	@echo 'make reproducible  what is committed, built in two directories at two times: the same bytes'
 	@echo 'make unit        unit and BPF test programs only'
 	@echo 'make format lint check-vmlinux clean'
 
@@ -243,6 +246,12 @@ deb: dist
 	tar -xzf $(BUILD)/$(DIST).tar.gz -C $(BUILD)/deb
 	cd $(BUILD)/deb/$(DIST) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc
 
+sbom: $(BUILD)/wgx
+	deploy/sbom.sh $(VERSION) $< selftests/packages.txt >$(BUILD)/wgx.cdx.json
+
+reproducible:
+	@selftests/reproducible.sh
+
 test-deb:
 	@selftests/deb.sh
 	@selftests/deb_boot.sh
@@ -268,10 +277,14 @@ fuzz:
 model:
 	@selftests/model/model.sh
 
+# SAN=address,undefined as well: the preloaded object is the plain build's
+soak: all tools
+	@$(if $(SAN),$(MAKE) --no-print-directory SAN= tools)
+	@BUILD=$(BUILD) MINUTES=$(or $(MINUTES),30) selftests/soak.sh
+
 crash: all tools
 	@KILLS=$(or $(KILLS),100) selftests/netns/crash.sh
 
-# SAN=address,undefined as well: the preloaded object is the plain build's
 test-faults: all tools
 	@$(if $(SAN),$(MAKE) --no-print-directory SAN= tools)
 	@BUILD=$(BUILD) SECONDS_MAX=$(SECONDS_MAX) TABLE=$(BUILD)/faults.txt selftests/netns/syscall_faults.sh

@@ -35,7 +35,7 @@ mapfile -t listed < <(dpkg-deb -c "$deb" | awk '{ print $6 }')
 lists() { printf '%s\n' "${listed[@]}" | grep -qxF "./$1"; }
 for f in usr/sbin/wgx usr/sbin/wgconfig usr/share/man/man8/wgx.8.gz usr/share/man/man5/wgx.conf.5.gz \
 	lib/systemd/system/wgx@.service lib/systemd/system/wgx-boot@.service lib/systemd/system/wgx-metrics.service \
-	usr/lib/sysusers.d/wgx.conf usr/lib/tmpfiles.d/wgx.conf usr/share/bash-completion/completions/wgx \
+	usr/share/doc/wgx/wgx.cdx.json usr/lib/sysusers.d/wgx.conf usr/lib/tmpfiles.d/wgx.conf usr/share/bash-completion/completions/wgx \
 	usr/share/zsh/vendor-completions/_wgx usr/share/fish/vendor_completions.d/wgx.fish; do
 	check "it has $f" lists "$f" || printf '%s\n' "${listed[@]}" | diag
 done

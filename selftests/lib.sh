@@ -28,7 +28,7 @@ case $BUILD in
 esac
 WGX=${WGX:-$BUILD/wgx}
 WGGO=${WGGO:-wireguard-go}
-CLOCKSHIFT=$BUILD/selftests/tools/clockshift.so
+CLOCKSHIFT=${BUILD%-address-undefined}/selftests/tools/clockshift.so # never with a sanitizer in it
 IMPL=${IMPL:-wgx} # what stands at the ends of a tunnel where the test does not say
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/wgx-test.XXXXXX") || exit 1
