@@ -17,6 +17,9 @@ const struct wgx_aead_backend *const wgx_aead_backends[] = {
 #if WGX_IPSEC_MB
 	&wgx_aead_ipsec_mb,
 #endif
+#if WGX_AEAD_AVX2
+	&wgx_aead_avx2,
+#endif
 	&wgx_aead_sodium,
 	NULL,
 };

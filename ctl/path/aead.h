@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#define WGX_AEAD_AVX2 1
+#endif
+
 struct wgx_aead;
 
 /** struct wgx_aead_backend - one implementation; its state is in a struct wgx_aead a thread */
@@ -27,6 +31,9 @@ struct wgx_aead {
 /** All that were built in, ending with NULL. */
 extern const struct wgx_aead_backend *const wgx_aead_backends[];
 extern const struct wgx_aead_backend wgx_aead_sodium;
+#if WGX_AEAD_AVX2
+extern const struct wgx_aead_backend wgx_aead_avx2;
+#endif
 #if WGX_IPSEC_MB
 extern const struct wgx_aead_backend wgx_aead_ipsec_mb;
 #endif
