@@ -239,7 +239,8 @@ static inline struct number split(uint64_t low, uint64_t high)
 	};
 }
 
-static inline struct number multiply(const struct number *a, const struct number *b)
+__attribute__((always_inline)) static inline struct number multiply(const struct number *a,
+								    const struct number *b)
 {
 	/* 2^132 is 20 */
 	const uint64_t b1 = b->n[1] * 20, b2 = b->n[2] * 20;
@@ -272,7 +273,8 @@ static void take_block(struct number *h, const struct number *r, uint64_t low, u
 }
 
 /* Limbs of 26 bits, in the low half of each lane */
-static void to_limbs(const struct number *a, uint32_t limbs[5])
+__attribute__((always_inline)) static inline void to_limbs(const struct number *a,
+							   uint32_t limbs[5])
 {
 	limbs[0] = (uint32_t)a->n[0] & MASK26;
 	limbs[1] = (uint32_t)(a->n[0] >> 26 | a->n[1] << 18) & MASK26;
@@ -373,28 +375,34 @@ INLINE_AVX2 struct lanes add_lanes(struct lanes a, struct lanes b)
 	};
 }
 
-INLINE_AVX2 __m256i sum_of_products(__m256i a0, __m256i b0, __m256i a1, __m256i b1, __m256i a2,
-				    __m256i b2, __m256i a3, __m256i b3, __m256i a4, __m256i b4)
+/* The compiler would multiply all first and keep the products in memory: here it must have added. */
+INLINE_AVX2 void add_product(__m256i *to, __m256i a, __m256i b)
 {
-	return _mm256_add_epi64(
-		_mm256_add_epi64(
-			_mm256_add_epi64(_mm256_mul_epu32(a0, b0), _mm256_mul_epu32(a1, b1)),
-			_mm256_add_epi64(_mm256_mul_epu32(a2, b2), _mm256_mul_epu32(a3, b3))),
-		_mm256_mul_epu32(a4, b4));
+	*to = _mm256_add_epi64(*to, _mm256_mul_epu32(a, b));
+	__asm__("" : "+x"(*to));
 }
 
-/* Limbs of the products have up to 60 bits. */
-INLINE_AVX2 struct lanes multiply_lanes(struct lanes h, const struct factor *f)
+/* @to, and a limb of @h by one of the factor in each */
+INLINE_AVX2 void add_products(struct lanes *to, __m256i h, __m256i f0, __m256i f1, __m256i f2,
+			      __m256i f3, __m256i f4)
+{
+	add_product(&to->n0, h, f0);
+	add_product(&to->n1, h, f1);
+	add_product(&to->n2, h, f2);
+	add_product(&to->n3, h, f3);
+	add_product(&to->n4, h, f4);
+}
+
+/* @to and @h by @f; limbs of a product have up to 60 bits. */
+INLINE_AVX2 void multiply_add(struct lanes *to, struct lanes h, const struct factor *f)
 {
 	const struct lanes *r = &f->r;
 
-	return (struct lanes){
-		sum_of_products(h.n0, r->n0, h.n1, f->s4, h.n2, f->s3, h.n3, f->s2, h.n4, f->s1),
-		sum_of_products(h.n0, r->n1, h.n1, r->n0, h.n2, f->s4, h.n3, f->s3, h.n4, f->s2),
-		sum_of_products(h.n0, r->n2, h.n1, r->n1, h.n2, r->n0, h.n3, f->s4, h.n4, f->s3),
-		sum_of_products(h.n0, r->n3, h.n1, r->n2, h.n2, r->n1, h.n3, r->n0, h.n4, f->s4),
-		sum_of_products(h.n0, r->n4, h.n1, r->n3, h.n2, r->n2, h.n3, r->n1, h.n4, r->n0),
-	};
+	add_products(to, h.n0, r->n0, r->n1, r->n2, r->n3, r->n4);
+	add_products(to, h.n1, f->s4, r->n0, r->n1, r->n2, r->n3);
+	add_products(to, h.n2, f->s3, f->s4, r->n0, r->n1, r->n2);
+	add_products(to, h.n3, f->s2, f->s3, f->s4, r->n0, r->n1);
+	add_products(to, h.n4, f->s1, f->s2, f->s3, f->s4, r->n0);
 }
 
 INLINE_AVX2 void carry(__m256i *from, __m256i *to)
@@ -435,7 +443,11 @@ AVX2 static struct number take_batches(const struct number *r, const uint8_t *p,
 	uint32_t l1[5], l2[5], l3[5], l4[5], l8[5];
 	struct factor f4, f8;
 	struct number sum;
-	struct lanes h;
+	const struct lanes zero = {
+		_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+		_mm256_setzero_si256(), _mm256_setzero_si256(),
+	};
+	struct lanes h, last = zero;
 
 	to_limbs(r, l1);
 	to_limbs(&r2, l2);
@@ -444,16 +456,21 @@ AVX2 static struct number take_batches(const struct number *r, const uint8_t *p,
 	to_limbs(&r8, l8);
 	make_factor_of_one(&f4, l4);
 	make_factor_of_one(&f8, l8);
-	h = add_lanes(multiply_lanes(load_blocks(p), &f4), load_blocks(p + POLY_BATCH));
+	h = load_blocks(p + POLY_BATCH);
+	multiply_add(&h, load_blocks(p), &f4);
 	while (len -= 2 * POLY_BATCH) {
+		struct lanes next = zero;
+
 		p += 2 * POLY_BATCH;
-		h = multiply_lanes(reduce(h), &f8);
-		h = add_lanes(h, multiply_lanes(load_blocks(p), &f4));
-		h = add_lanes(h, load_blocks(p + POLY_BATCH));
+		/* in this order what is live fits the registers */
+		multiply_add(&next, reduce(h), &f8);
+		multiply_add(&next, load_blocks(p), &f4);
+		h = add_lanes(next, load_blocks(p + POLY_BATCH));
 	}
 	/* what has been kept apart comes together: the last batch's blocks 0, 2, 1, 3 by r^4, r^2, r^3, r */
 	make_factor_of_four(&f4, l4, l2, l3, l1);
-	h = reduce(multiply_lanes(reduce(h), &f4));
+	multiply_add(&last, reduce(h), &f4);
+	h = reduce(last);
 	sum = from_limbs((uint64_t[5]){sum_lane(h.n0), sum_lane(h.n1), sum_lane(h.n2),
 				       sum_lane(h.n3), sum_lane(h.n4)});
 	wipe(&f4, sizeof(f4));
