@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "unit/line_test.h"
 #include "cli/secbuf.h"
+#include "path/aead.h"
 #include "proto/cookie.h"
 #include "proto/crypto.h"
 #include "proto/data.h"
@@ -316,6 +317,50 @@ static void run_under_valgrind(char **argv)
 	       argv[0], (char *)NULL);
 }
 
+/* ---- our own AEAD ---- */
+
+#if WGX_AEAD_AVX2
+static void check_aead(struct wgx_aead *a, size_t len)
+{
+	static uint8_t key[32], plain[2048], sealed[2048 + 16], opened[2048];
+	int err;
+
+	randombytes_buf(key, sizeof(key));
+	randombytes_buf(plain, len);
+	secret(key, sizeof(key));
+	secret(plain, len);
+	wgx_aead_seal(a, key, 7, plain, sealed, len);
+	assert_int_equal(errors(), 0);
+	known(sealed, len + 16); /* they go out */
+	err = wgx_aead_open(a, key, 7, sealed, opened, len);
+	assert_int_equal(errors(), 0);
+	known(&err, sizeof(err));
+	assert_int_equal(err, 0);
+	known(plain, len);
+	known(opened, len);
+	assert_memory_equal(plain, opened, len);
+}
+
+static void test_aead(void **state)
+{
+	static const size_t lengths[] = {0, 16, 61, 64, 256, 300, 448, 449, 1000, 1424, 2048};
+	struct wgx_aead *a;
+
+	need_valgrind();
+	a = wgx_aead_avx2.create();
+	if (!a)
+		skip(); /* not on this processor */
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+		check_aead(a, lengths[i]);
+	wgx_aead_destroy(a);
+}
+#else
+static void test_aead(void **state)
+{
+	skip();
+}
+#endif
+
 int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup(f, begin)
@@ -329,6 +374,7 @@ int main(int argc, char **argv)
 		TEST(test_hex),
 		TEST(test_secbuf),
 		TEST(test_handshake),
+		TEST(test_aead),
 	};
 
 	run_under_valgrind(argv);
