@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sodium.h>
@@ -30,6 +31,8 @@
 #define TAG_LEN 16
 #define BLOCK 64 /* of ChaCha20 */
 #define STREAM (8 * BLOCK)
+#define SHORT (4 * BLOCK)
+#define SIGMA 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574
 #define POLY_KEY 32
 #define POLY_BLOCK 16
 #define POLY_BATCH (4 * POLY_BLOCK)
@@ -130,7 +133,7 @@ INLINE_AVX2 void put_stream(uint8_t *dst, const uint8_t *src, __m256i v)
 INLINE_AVX2 void chacha(const uint8_t key[32], uint64_t counter, uint32_t block, const uint8_t *src,
 			uint8_t *dst)
 {
-	static const uint32_t sigma[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+	static const uint32_t sigma[4] = {SIGMA};
 	const __m256i blocks = _mm256_add_epi32(_mm256_set1_epi32((int)block),
 						_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
 	const __m256i low = _mm256_set1_epi32((int)counter);
@@ -175,10 +178,64 @@ INLINE_AVX2 void chacha(const uint8_t key[32], uint64_t counter, uint32_t block,
 	}
 }
 
-AVX2 static void chacha_stream(const uint8_t key[32], uint64_t counter, uint32_t block,
-			       uint8_t stream[STREAM])
+/* A row of two blocks in each register, which is turned so that columns become diagonals, or back */
+INLINE_AVX2 void short_round(__m256i v[4], bool diagonal)
 {
-	chacha(key, counter, block, NULL, stream);
+	quarter_round(&v[0], &v[1], &v[2], &v[3]);
+	v[1] = diagonal ? _mm256_shuffle_epi32(v[1], 0x93) : _mm256_shuffle_epi32(v[1], 0x39);
+	v[2] = _mm256_shuffle_epi32(v[2], 0x4e);
+	v[3] = diagonal ? _mm256_shuffle_epi32(v[3], 0x39) : _mm256_shuffle_epi32(v[3], 0x93);
+}
+
+INLINE_AVX2 void put_two(uint8_t *stream, __m256i a, __m256i b)
+{
+	put_stream(stream, NULL, _mm256_permute2x128_si256(a, b, 0x20));
+	put_stream(stream + BLOCK, NULL, _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+/* Four blocks only, in two thirds of the time */
+AVX2 static void chacha_short(const uint8_t key[32], uint64_t counter, uint32_t block,
+			      uint8_t stream[SHORT])
+{
+	const __m256i rows[3] = {
+		_mm256_setr_epi32(SIGMA, SIGMA),
+		_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)key)),
+		_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(key + 16))),
+	};
+	const __m256i last =
+		_mm256_setr_epi32((int)block, 0, (int)counter, (int)(counter >> 32), (int)block + 1,
+				  0, (int)counter, (int)(counter >> 32));
+	const __m256i other = _mm256_add_epi32(last, _mm256_setr_epi32(2, 0, 0, 0, 2, 0, 0, 0));
+	__m256i v[4] = {rows[0], rows[1], rows[2], last};
+	__m256i w[4] = {rows[0], rows[1], rows[2], other};
+
+	for (int i = 0; i < 10; i++) {
+		short_round(v, false);
+		short_round(w, false);
+		short_round(v, true);
+		short_round(w, true);
+	}
+	UNROLL
+	for (int i = 0; i < 3; i++) {
+		v[i] = _mm256_add_epi32(v[i], rows[i]);
+		w[i] = _mm256_add_epi32(w[i], rows[i]);
+	}
+	v[3] = _mm256_add_epi32(v[3], last);
+	w[3] = _mm256_add_epi32(w[3], other);
+	put_two(stream, v[0], v[1]);
+	put_two(stream + 32, v[2], v[3]);
+	put_two(stream + 2 * BLOCK, w[0], w[1]);
+	put_two(stream + 2 * BLOCK + 32, w[2], w[3]);
+}
+
+/* The key stream from block @block on, for @len bytes at least */
+AVX2 static void chacha_stream(const uint8_t key[32], uint64_t counter, uint32_t block,
+			       uint8_t stream[STREAM], size_t len)
+{
+	if (len <= SHORT)
+		chacha_short(key, counter, block, stream);
+	else
+		chacha(key, counter, block, NULL, stream);
 }
 
 AVX2 static void chacha_xor(const uint8_t key[32], uint64_t counter, uint32_t block,
@@ -214,7 +271,7 @@ static void crypt(const uint8_t key[32], uint64_t counter, uint8_t stream[STREAM
 		block += STREAM / BLOCK;
 	}
 	if (len) {
-		chacha_stream(key, counter, block, stream);
+		chacha_stream(key, counter, block, stream, len);
 		xor_bytes(dst, src, stream, len);
 	}
 }
@@ -561,7 +618,7 @@ AVX2 static void avx2_seal(struct wgx_aead *a, const uint8_t key[32], uint64_t c
 	_Alignas(32) uint8_t stream[STREAM], poly_key[POLY_KEY];
 
 	(void)a;
-	chacha_stream(key, counter, 0, stream);
+	chacha_stream(key, counter, 0, stream, BLOCK + len);
 	memcpy(poly_key, stream, sizeof(poly_key));
 	crypt(key, counter, stream, src, dst, len);
 	poly1305(poly_key, dst, len, dst + len);
@@ -577,7 +634,7 @@ AVX2 static int avx2_open(struct wgx_aead *a, const uint8_t key[32], uint64_t co
 	int err;
 
 	(void)a;
-	chacha_stream(key, counter, 0, stream);
+	chacha_stream(key, counter, 0, stream, BLOCK + len);
 	poly1305(stream, src, len, tag);
 	err = crypto_verify_16(tag, src + len) ? -EBADMSG : 0; /* in constant time */
 	if (!err)
