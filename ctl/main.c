@@ -103,6 +103,10 @@ static const struct wgx_command commands[] = {
 	 "status, peers, plan and rotate ask the agent that runs; [--interface=IFACE] [--json].\n"
 	 "plan --accept lets nodes go that are held. With options before it, plan tells what an\n"
 	 "agent would change. See wgx-agent(8).\n"},
+	{"restart", wgx_cmd_restart, "",
+	 "Put this program in the place of the daemon that runs, without a packet lost",
+	 "After an upgrade, say: keys, sessions, sockets and rings go on in the new process.\n"
+	 "Should it fail, the daemon goes on as it was.\n"},
 	{"genkey", wgx_cmd_genkey, "", "Write a new private key to stdout", NULL},
 	{"pubkey", wgx_cmd_pubkey, "",
 	 "Read a private key from stdin, write its public key to stdout", NULL},

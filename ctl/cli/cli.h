@@ -23,6 +23,7 @@ struct wgx_command {
 
 /* Entry points; each returns an exit status. */
 int wgx_cmd_interface(int argc, char **argv);
+int wgx_cmd_restart(int argc, char **argv);
 int wgx_cmd_attach(int argc, char **argv);
 int wgx_cmd_detach(int argc, char **argv);
 int wgx_cmd_show(int argc, char **argv);

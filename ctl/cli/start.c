@@ -155,6 +155,7 @@ static int detach(int ready_fd)
 	return 0;
 }
 
+/* @name: NULL: in the place of the daemon there is */
 static int daemon_child(const char *name, int ready_fd)
 {
 	int err = detach(ready_fd);
@@ -164,7 +165,7 @@ static int daemon_child(const char *name, int ready_fd)
 		return WGX_EXIT_FAILURE;
 	}
 	wgx_log_init(true);
-	return wgx_daemon_run(name, READY_FD);
+	return name ? wgx_daemon_run(name, READY_FD) : wgx_daemon_succeed(READY_FD);
 }
 
 static void reap(pid_t pid, int pidfd, int *status)
@@ -177,19 +178,19 @@ static void reap(pid_t pid, int pidfd, int *status)
 	waitpid(pid, status, WNOHANG);
 }
 
-static int report_death(const char *name, int status)
+static int report_death(const char *what, int status)
 {
 	if (WIFSIGNALED(status))
-		return wgx_fail("the daemon died before %s was ready: %s", name,
+		return wgx_fail("the daemon died before %s was ready: %s", what,
 				strsignal(WTERMSIG(status)));
-	return wgx_fail("the daemon died before %s was ready: exit status %d", name,
+	return wgx_fail("the daemon died before %s was ready: exit status %d", what,
 			WEXITSTATUS(status));
 }
 
-static int await_background(const char *name, pid_t pid, int ready_fd)
+/* @text: what it said, where it failed */
+static int await_background(const char *what, pid_t pid, int ready_fd, char *text, size_t size)
 {
 	int pidfd = pidfd_of(pid), status = 0;
-	char text[TEXT_SIZE];
 	enum ready ready;
 
 	if (pidfd < 0) {
@@ -198,7 +199,7 @@ static int await_background(const char *name, pid_t pid, int ready_fd)
 		waitpid(pid, NULL, 0);
 		return wgx_fail("pidfd_open: %s", strerror(-pidfd));
 	}
-	ready = read_word(ready_fd, pidfd, text, sizeof(text));
+	ready = read_word(ready_fd, pidfd, text, size);
 	if (ready != READY_YES)
 		reap(pid, pidfd, &status);
 	close(pidfd);
@@ -206,13 +207,15 @@ static int await_background(const char *name, pid_t pid, int ready_fd)
 	case READY_YES:
 		return WGX_EXIT_OK;
 	case READY_ERROR:
+		if (WIFEXITED(status) && WEXITSTATUS(status) == WGX_DAEMON_OTHER_FORMAT)
+			return WGX_DAEMON_OTHER_FORMAT;
 		return wgx_fail("%s", text);
 	default:
-		return report_death(name, status);
+		return report_death(what, status);
 	}
 }
 
-int wgx_start_background(const char *name, int lock)
+static int start(const char *name, int lock, char *text, size_t size)
 {
 	int fds[2], status, err = ready_pipe(fds);
 	pid_t pid;
@@ -231,12 +234,24 @@ int wgx_start_background(const char *name, int lock)
 	}
 	close(fds[1]);
 	fds[1] = -1;
-	status = await_background(name, pid, fds[0]);
+	status = await_background(name ? name : "it", pid, fds[0], text, size);
 out:
 	close(fds[0]);
 	if (fds[1] >= 0)
 		close(fds[1]);
 	return status;
+}
+
+int wgx_start_background(const char *name, int lock)
+{
+	char text[TEXT_SIZE];
+
+	return start(name, lock, text, sizeof(text));
+}
+
+int wgx_start_successor(int lock, char *text, size_t size)
+{
+	return start(NULL, lock, text, size);
 }
 
 /*

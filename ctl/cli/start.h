@@ -3,6 +3,8 @@
 #ifndef WGX_CLI_START_H
 #define WGX_CLI_START_H
 
+#include <stddef.h>
+
 /**
  * wgx_start_lock() - the right to look for a daemon and to start one if there is none
  * Held by flock(2) on the control path's .lock neighbour until wgx_start_unlock() or until a daemon
@@ -20,6 +22,14 @@ void wgx_start_unlock(int lock);
  * Return: an exit status, once the interface is there or cannot be made; the user has been told why.
  */
 int wgx_start_background(const char *name, int lock);
+
+/**
+ * wgx_start_successor() - fork a daemon that takes the place of the one there is (wgx_daemon_succeed())
+ * @lock: as above
+ *
+ * Return: an exit status, with the user told of a failure; or WGX_DAEMON_OTHER_FORMAT, and @text, of @size bytes, says why.
+ */
+int wgx_start_successor(int lock, char *text, size_t size);
 
 /**
  * wgx_start_foreground() - become the daemon, beginning with interface @name

@@ -36,6 +36,14 @@ const char *wgx_attached_mode(const struct wgx_attached *a)
 	return "unknown";
 }
 
+const char *wgx_attached_wanted(const char *name)
+{
+	for (size_t i = 0; i < N_MODES; i++)
+		if (!strcmp(modes[i].name, name))
+			return modes[i].name;
+	return "auto";
+}
+
 int wgx_ingress_ready(struct wgx_daemon *d)
 {
 	int err;
@@ -583,6 +591,46 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum 
 		a->guard.on ? ", strict" : "");
 	wgx_tell_device(d, WGX_NEWS_ATTACHED, info.name, *ret_mode);
 	return 0;
+}
+
+void wgx_attached_suspend(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->attached, all) {
+		(void)release(d, a);
+		cds_list_add_tail(&a->all, &d->suspended);
+	}
+}
+
+static void resume(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	struct wgx_link_info info;
+	char text[512] = "";
+	int err = wgx_link_query_index(a->ifindex, &info);
+
+	cds_list_del(&a->all);
+	cds_list_add_tail(&a->all, &d->attached);
+	if (err)
+		return; /* netlink tells of it */
+	err = attach_mode(d, a, &info, text, sizeof(text));
+	if (err)
+		a->mode = WGX_INGRESS_NONE;
+	if (!err && a->lan)
+		err = wgx_lan_on(d, a, &info, text, sizeof(text));
+	if (err)
+		wgx_log(WGX_LOG_ERR, "%s: attached again: %s", a->name,
+			*text ? text : strerror(-err));
+}
+
+void wgx_attached_resume(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->suspended, all)
+		resume(d, a);
+	if (wgx_ports_update(d))
+		wgx_log(WGX_LOG_ERR, "no memory to serve the devices again");
 }
 
 void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a)

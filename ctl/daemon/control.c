@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "daemon/daemon.h"
+#include "daemon/handover.h"
 #include "daemon/log.h"
 #include "daemon/peer.h"
 #include "daemon/show.h"
@@ -32,6 +33,7 @@ struct wgx_control_client {
 	char *out; /* an answer being sent, or events */
 	size_t out_len, out_at;
 	bool looks_only; /* see wgx_socket_may_use(): may show, and no more */
+	bool heir; /* a process that asked for a hand-over */
 	bool listens; /* wgx monitor: @cursor is where in the news, @only the interface, or empty */
 	uint64_t cursor;
 	char only[IFNAMSIZ];
@@ -208,6 +210,48 @@ static json_t *do_monitor(struct wgx_control_client *c, const json_t *request)
 			 (int)getpid(), "there", !name || wgx_served_find(c->daemon, name));
 }
 
+/* Whoever gets it gets all keys. */
+static json_t *check_heir(struct wgx_control_client *c)
+{
+	return wgx_socket_is_ours(c->event.fd)
+		       ? NULL
+		       : refuse(-EPERM, "a hand-over is for root's processes alone");
+}
+
+/* The lock comes before the answer: see daemon/handover.h */
+static json_t *do_handover(struct wgx_control_client *c, const json_t *request)
+{
+	const json_t *format = json_object_get(request, "format");
+	json_t *no = check_heir(c);
+	char error[128];
+	int lock = wgx_netns_lock_fd(c->daemon->ns), err;
+
+	if (no)
+		return no;
+	if (!json_is_integer(format) || json_integer_value(format) != WGX_HANDOVER_FORMAT) {
+		snprintf(error, sizeof(error),
+			 "the daemon, wgx " WGX_VERSION ", hands over in format %d, not %lld",
+			 WGX_HANDOVER_FORMAT, (long long)json_integer_value(format));
+		return refuse(-EPROTO, error);
+	}
+	err = wgx_socket_send_fds(c->event.fd, "L", 1, &lock, 1);
+	if (err)
+		return refuse(err, strerror(-err));
+	c->heir = true;
+	return json_pack("{s:b, s:s}", "ok", 1, "version", WGX_VERSION);
+}
+
+static json_t *do_freeze(struct wgx_control_client *c, const json_t *request)
+{
+	char error[256];
+	int err;
+
+	if (!c->heir)
+		return refuse(-EINVAL, "freeze: a hand-over was not asked for");
+	err = wgx_handover_give(c->daemon, c->event.fd, error, sizeof(error));
+	return refuse(err, error);
+}
+
 /* "twin" null: it has none any more */
 static json_t *do_twin(struct wgx_control_client *c, const json_t *request)
 {
@@ -232,6 +276,7 @@ static const struct {
 	{"create", do_create, false},  {"delete", do_delete, false}, {"attach", do_attach, false},
 	{"detach", do_detach, false},  {"show", do_show, true},	     {"name", do_name, false},
 	{"monitor", do_monitor, true}, {"twin", do_twin, false},
+	{"handover", do_handover, false}, {"freeze", do_freeze, false},
 };
 
 static json_t *answer(struct wgx_control_client *c, const char *line, size_t len)
@@ -424,6 +469,96 @@ static void listener_ready(struct wgx_event *e, uint32_t events)
 	if (wgx_event_add(d->epoll_fd, &c->event, fd, client_ready, c)) {
 		close(fd);
 		free_client(c);
+	}
+}
+
+/* ---- from one process to the next ---- */
+
+static uint32_t place_of(struct wgx_daemon *d, const struct wgx_served *s)
+{
+	const struct wgx_served *at;
+	uint32_t n = 0;
+
+	cds_list_for_each_entry(at, &d->ifaces, all) {
+		n++;
+		if (at == s)
+			return n;
+	}
+	return 0;
+}
+
+static struct wgx_served *served_at(struct wgx_daemon *d, uint32_t place)
+{
+	struct wgx_served *s;
+
+	cds_list_for_each_entry(s, &d->ifaces, all)
+		if (!--place)
+			return s;
+	return NULL;
+}
+
+static void client_codec(struct wgx_handover *h, struct wgx_control_client *c, int *fd)
+{
+	uint32_t waits = c->waits_for ? place_of(c->daemon, c->waits_for) : 0;
+
+	wgx_handover_fd(h, fd);
+	wgx_codec_bool(&h->c, &c->looks_only);
+	wgx_codec_bool(&h->c, &c->listens);
+	wgx_codec_text(&h->c, c->only, sizeof(c->only));
+	wgx_codec_u32(&h->c, &waits);
+	if (h->c.reading && waits)
+		c->waits_for = served_at(c->daemon, waits);
+}
+
+static void read_client(struct wgx_handover *h, struct wgx_daemon *d)
+{
+	struct wgx_control_client *c = calloc(1, sizeof(*c));
+	int fd = -1;
+
+	if (!c || !(c->in = malloc(REQUEST_MAX))) {
+		free(c);
+		h->c.failed = true;
+		return;
+	}
+	c->daemon = d;
+	c->event.fd = -1;
+	client_codec(h, c, &fd);
+	cds_list_add_tail(&c->all, &d->control_clients);
+	if (fd < 0 || wgx_event_add(d->epoll_fd, &c->event, fd, client_ready, c) ||
+	    (c->listens && wgx_tell_listen(d, &c->cursor)))
+		h->c.failed = true;
+	if (c->waits_for)
+		c->waits_for->waiting = c;
+}
+
+static bool goes_along(const struct wgx_control_client *c, int heir)
+{
+	return c->event.fd != heir && !c->out;
+}
+
+void wgx_control_codec(struct wgx_daemon *d, struct wgx_handover *h, int heir)
+{
+	struct wgx_control_client *c;
+	int listener = d->control_listener.fd;
+	uint32_t n = 0;
+
+	wgx_handover_fd(h, &listener);
+	if (h->c.reading &&
+	    (listener < 0 || wgx_event_add(d->epoll_fd, &d->control_listener, listener,
+					   listener_ready, d)))
+		h->c.failed = true;
+	cds_list_for_each_entry(c, &d->control_clients, all)
+		n += goes_along(c, heir);
+	wgx_codec_upto(&h->c, &n, CLIENTS_MAX);
+	for (; h->c.reading && n && !h->c.failed; n--)
+		read_client(h, d);
+	if (h->c.reading)
+		return;
+	cds_list_for_each_entry(c, &d->control_clients, all) {
+		int fd = c->event.fd;
+
+		if (goes_along(c, heir))
+			client_codec(h, c, &fd);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include "daemon/handover.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/socket.h"
@@ -123,15 +124,22 @@ static int start_threads(struct wgx_daemon *d)
 					    .handshakes = &d->protocol.handshakes.arrived,
 					    .roamed = roamed,
 					    .arg = d};
+	if (d->heir_of >= 0)
+		wgx_protocol_close(&d->protocol);
 	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_worker);
 	if (err)
 		return err;
-	return wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, wgx_privileges_worker);
+	err = wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, wgx_privileges_worker);
+	if (!err && d->heir_of >= 0) {
+		wgx_worker_close(&d->sealer);
+		wgx_worker_close(&d->opener);
+	}
+	return err;
 }
 
 static void init(struct wgx_daemon *d)
 {
-	*d = (struct wgx_daemon){.epoll_fd = -1};
+	*d = (struct wgx_daemon){.epoll_fd = -1, .heir_of = -1};
 	d->protocol.wake_fd = d->protocol.timer_fd = d->protocol.suspend.fd = -1;
 	d->stamps.dir_fd = -1;
 	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
@@ -141,6 +149,7 @@ static void init(struct wgx_daemon *d)
 	CDS_INIT_LIST_HEAD(&d->ifaces);
 	CDS_INIT_LIST_HEAD(&d->attached);
 	CDS_INIT_LIST_HEAD(&d->awaited);
+	CDS_INIT_LIST_HEAD(&d->suspended);
 	CDS_INIT_LIST_HEAD(&d->control_clients);
 	pthread_mutex_init(&d->ifaces_lock, NULL);
 }
@@ -159,7 +168,8 @@ static int step_epoll(struct wgx_daemon *d)
 /* One that was killed has its locks until the kernel has taken it apart, rings and programs and all. */
 static int step_netns(struct wgx_daemon *d)
 {
-	int err = wgx_netns_open(WGX_RUN_DIR, &d->ns);
+	int err = d->heir_of >= 0 ? wgx_netns_succeed(WGX_RUN_DIR, d->heir_of, &d->ns)
+				  : wgx_netns_open(WGX_RUN_DIR, &d->ns);
 
 	for (int tries = 0; err == -EBUSY && tries < PREDECESSOR_TRIES; tries++) {
 		poll(NULL, 0, 50);
@@ -228,10 +238,16 @@ static const struct step steps[] = {
 	{"control socket in " WGX_RUN_DIR, wgx_control_start},
 };
 
+/* Of one that takes another's place: these come with the hand-over. */
+static bool comes_later(const struct step *s)
+{
+	return s->run == wgx_strict_adopt || s->run == wgx_control_start;
+}
+
 static int start(struct wgx_daemon *d, char *error, size_t size)
 {
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		int err = steps[i].run(d);
+		int err = d->heir_of >= 0 && comes_later(&steps[i]) ? 0 : steps[i].run(d);
 
 		if (!err)
 			continue;
@@ -349,19 +365,25 @@ static void report(int ready_fd, const char *error)
 	close(ready_fd);
 }
 
-static int run(struct wgx_daemon *d, const char *name, int ready_fd)
+/* Directories, and all steps. */
+static int begin(struct wgx_daemon *d, char *error, size_t size)
 {
-	char error[512] = "";
 	int err;
 
 	err = make_run_dirs();
 	if (err)
-		snprintf(error, sizeof(error), WGX_RUN_DIR ": %s", strerror(-err));
+		snprintf(error, size, WGX_RUN_DIR ": %s", strerror(-err));
 	if (!err && (err = allow_group()))
-		snprintf(error, sizeof(error), "WGX_GROUP=%s: %s", getenv("WGX_GROUP"),
+		snprintf(error, size, "WGX_GROUP=%s: %s", getenv("WGX_GROUP"),
 			 err == -ENOENT ? "no such group" : strerror(-err));
-	if (!err)
-		err = start(d, error, sizeof(error));
+	return err ?: start(d, error, size);
+}
+
+static int run(struct wgx_daemon *d, const char *name, int ready_fd)
+{
+	char error[512] = "";
+	int err = begin(d, error, sizeof(error));
+
 	if (!err)
 		err = wgx_served_create(d, name, error, sizeof(error));
 	report(ready_fd, err ? error : NULL);
@@ -371,7 +393,31 @@ static int run(struct wgx_daemon *d, const char *name, int ready_fd)
 	return err ? 1 : 0;
 }
 
-int wgx_daemon_run(const char *name, int ready_fd)
+/* Until the other process has ended, all that there is is its own: where something fails, nothing is undone. */
+static int run_heir(struct wgx_daemon *d, int ready_fd)
+{
+	char error[512] = "";
+	int fd, err = wgx_handover_ask(&fd, &d->heir_of, error, sizeof(error));
+
+	if (!err)
+		err = begin(d, error, sizeof(error));
+	if (!err)
+		err = wgx_handover_take(d, fd, error, sizeof(error));
+	if (err) {
+		report(ready_fd, error);
+		_exit(err == -EPROTO ? WGX_DAEMON_OTHER_FORMAT : 1);
+	}
+	d->heir_of = -1; /* the lock is d->ns's */
+	wgx_handover_open(d);
+	wgx_handover_finish(d);
+	wgx_log(WGX_LOG_INFO, "taken over, wgx " WGX_VERSION);
+	report(ready_fd, NULL);
+	loop(d);
+	finish(d);
+	return 0;
+}
+
+static int daemon_run(const char *name, int ready_fd)
 {
 	static struct wgx_daemon d;
 	int status;
@@ -383,7 +429,17 @@ int wgx_daemon_run(const char *name, int ready_fd)
 	init(&d);
 	raise_limits();
 	wgx_rcu_register();
-	status = run(&d, name, ready_fd);
+	status = name ? run(&d, name, ready_fd) : run_heir(&d, ready_fd);
 	wgx_rcu_unregister();
 	return status;
+}
+
+int wgx_daemon_run(const char *name, int ready_fd)
+{
+	return daemon_run(name, ready_fd);
+}
+
+int wgx_daemon_succeed(int ready_fd)
+{
+	return daemon_run(NULL, ready_fd);
 }

@@ -27,4 +27,14 @@ int wgx_start_lock_path(char *path, size_t size);
  */
 int wgx_daemon_run(const char *name, int ready_fd);
 
+#define WGX_DAEMON_OTHER_FORMAT 3
+/**
+ * wgx_daemon_succeed() - take the place of the daemon of this network namespace, with all that it has, and be it
+ * @ready_fd: as above, when it has ended
+ *
+ * Return: exit status; WGX_DAEMON_OTHER_FORMAT: it hands over in another format, or not at all. The other daemon goes on
+ * where this fails.
+ */
+int wgx_daemon_succeed(int ready_fd);
+
 #endif

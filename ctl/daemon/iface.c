@@ -8,6 +8,7 @@
 #include <wgx/bpf_abi.h>
 #include "daemon/daemon.h"
 #include "daemon/drops.h"
+#include "daemon/handover.h"
 #include "daemon/log.h"
 #include "daemon/state.h"
 #include "net/bpffs.h"
@@ -390,6 +391,110 @@ free_s:
 	explain(error, size, err, name, what);
 	free_served(s);
 	return err;
+}
+
+/* ---- taking one over from another process ---- */
+
+struct far_call {
+	struct wgx_served *s;
+	struct wgx_inherited *from;
+};
+
+/* As open_far_end(), with the ring of before, and without a packet between the two programs. */
+static int inherit_far_end(void *arg)
+{
+	struct far_call *c = arg;
+	struct wgx_served *s = c->s;
+	int err;
+
+	err = wgx_xsk_adopt(c->from->xsk, c->from->umem, c->from->ring_size, c->from->multi_buffer,
+			    &s->path.xsk);
+	if (err)
+		return err;
+	err = wgx_steer_set_xsk(s->steer, 0, s->path.xsk->fd);
+	if (err)
+		return err;
+	s->path.inject_fd = wgx_inject_open(s->link.far_ifindex);
+	if (s->path.inject_fd < 0)
+		return s->path.inject_fd;
+	s->path.icmp_fd = wgx_inject_open(s->link.far_ifindex);
+	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
+}
+
+void wgx_served_bequeath(const struct wgx_served *s, struct wgx_inherited *ret)
+{
+	const struct wgx_bind *b = s->path.bind;
+
+	*ret = (struct wgx_inherited){
+		.link = s->link,
+		.superframes = s->superframes,
+		.xsk = s->path.xsk->fd,
+		.umem = s->path.xsk->umem.memfd,
+		.ring_size = s->path.xsk->ring_size,
+		.multi_buffer = s->path.xsk->multi_buffer,
+		.egress = wgx_egress_link(s->egress),
+		.steer = wgx_steer_link(s->steer),
+		.listener = s->uapi_listener.fd,
+	};
+	for (int i = 0; i < WGX_BIND_SOCKETS; i++)
+		ret->sockets[i] = b ? b->fds[i] : -1;
+}
+
+int wgx_served_inherit(struct wgx_daemon *d, struct wgx_inherited *from, struct wgx_served **ret)
+{
+	struct wgx_served *s = alloc_served(d, from->link.name);
+	struct far_call far = {s, from};
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->link = from->link;
+	s->link.adopted = true;
+	if (s->superframes != from->superframes)
+		return -EOPNOTSUPP;
+	wgx_mirror_identity(s->path.dev, NULL);
+	err = load_programs(s);
+	if (err)
+		return err;
+	wgx_iface_set_mac(&s->path, s->link.mac);
+	wgx_coalesce_init(s->path.coalescer, s->link.mac, d->features->uso);
+	err = wgx_netns_call(d->ns, inherit_far_end, &far);
+	if (!err)
+		err = wgx_uapi_inherit(s, from->listener);
+	if (err)
+		return err;
+	wgx_drops_begin(s);
+	enlist(d, s);
+	wgx_strict_join(s);
+	*ret = s;
+	return 0;
+}
+
+int wgx_served_succeed(struct wgx_served *s, const struct wgx_inherited *from)
+{
+	int err = wgx_egress_succeed(s->egress, from->egress, s->link.ifindex);
+
+	return err ?: wgx_steer_succeed(s->steer, from->steer);
+}
+
+void wgx_served_settle(struct wgx_served *s)
+{
+	int err = pin_maps(s);
+
+	if (err)
+		wgx_log(WGX_LOG_ERR, "%s: pinning maps in " WGX_BPFFS_DIR ": %s", s->link.name,
+			strerror(-err));
+	wgx_lan_join(s);
+	learn_link(s);
+}
+
+void wgx_served_reassert(struct wgx_served *s)
+{
+	int err = wgx_egress_reassert(s->egress, s->link.ifindex);
+
+	err = wgx_steer_reassert(s->steer) ?: err;
+	if (err)
+		wgx_log(WGX_LOG_ERR, "%s: its BPF programs: %s", s->link.name, strerror(-err));
 }
 
 void wgx_served_delete(struct wgx_served *s)

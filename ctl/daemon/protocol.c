@@ -247,7 +247,9 @@ static void *protocol_main(void *arg)
 		work = run_woken(p) + wgx_handshakes_run(&p->handshakes) + run_due(p);
 
 		wgx_rcu_quiescent();
-		if (!work)
+		if (wgx_gate_stop(&p->gate, work))
+			wgx_gate_stand(&p->gate, &p->stopping);
+		else if (!work)
 			protocol_sleep(p);
 	}
 	wgx_rcu_unregister();
@@ -282,6 +284,21 @@ static void wake_thread(struct wgx_protocol *p)
 
 	if (write(p->wake_fd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is awake */
+}
+
+static void wake(void *p)
+{
+	wake_thread(p);
+}
+
+void wgx_protocol_close(struct wgx_protocol *p)
+{
+	wgx_gate_close(&p->gate, wake, p);
+}
+
+void wgx_protocol_open(struct wgx_protocol *p)
+{
+	wgx_gate_open(&p->gate);
 }
 
 void wgx_protocol_stop(struct wgx_protocol *p)

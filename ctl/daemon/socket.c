@@ -85,6 +85,15 @@ bool wgx_socket_may_use(int fd)
 	return cred.uid == 0 || cred.uid == geteuid() || in_group(fd, &cred);
 }
 
+bool wgx_socket_is_ours(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
+	       (cred.uid == 0 || cred.uid == geteuid());
+}
+
 static void log_refused(int fd)
 {
 	static uid_t told; /* 0: nobody yet. One line for each user, not each try */
@@ -170,4 +179,78 @@ int wgx_socket_listen(const char *directory, const char *path, mode_t mode)
 		return err;
 	}
 	return fd;
+}
+
+/* ---- descriptors ---- */
+
+union fds_control {
+	char bytes[CMSG_SPACE(WGX_SOCKET_FDS * sizeof(int))];
+	struct cmsghdr align;
+};
+
+int wgx_socket_send_fds(int fd, const void *bytes, size_t len, const int *fds, unsigned int n)
+{
+	union fds_control control;
+	struct iovec iov = {.iov_base = (void *)bytes, .iov_len = len};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *c;
+	ssize_t sent;
+
+	if (n > WGX_SOCKET_FDS)
+		return -EINVAL;
+	if (n) {
+		m.msg_control = control.bytes;
+		m.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+	}
+	sent = sendmsg(fd, &m, MSG_NOSIGNAL);
+	if (sent < 0)
+		return -errno;
+	return (size_t)sent == len ? 0 : -EIO;
+}
+
+static void take_fds(struct cmsghdr *c, int *fds, unsigned int n, unsigned int *ret_n)
+{
+	size_t got;
+
+	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	got = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	for (size_t i = 0; i < got; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+		if (*ret_n < n)
+			fds[(*ret_n)++] = fd;
+		else
+			close(fd);
+	}
+}
+
+int wgx_socket_receive_fds(int fd, void *bytes, size_t len, int *fds, unsigned int n,
+			   unsigned int *ret_n)
+{
+	union fds_control control;
+	struct iovec iov = {.iov_base = bytes, .iov_len = len};
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t got;
+
+	*ret_n = 0;
+	do
+		got = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+		take_fds(c, fds, n, ret_n);
+	return m.msg_flags & MSG_CTRUNC ? -EMSGSIZE : (int)got;
 }

@@ -31,6 +31,19 @@ int wgx_socket_listen(const char *directory, const char *path, mode_t mode);
  */
 bool wgx_socket_may_use(int fd);
 
+/** wgx_socket_is_ours() - is it root's, or this process's user's? The group is not enough. */
+bool wgx_socket_is_ours(int fd);
+
+#define WGX_SOCKET_FDS 200 /* in one message: the kernel takes 253 */
+/** wgx_socket_send_fds() - @len bytes with @n descriptors, WGX_SOCKET_FDS at most; 0 or a negative errno */
+int wgx_socket_send_fds(int fd, const void *bytes, size_t len, const int *fds, unsigned int n);
+/**
+ * wgx_socket_receive_fds() - up to @len bytes, and up to @n descriptors with them, which are the caller's
+ * Return: bytes, with *@ret_n; 0: the other end hung up; or a negative errno: -ETIMEDOUT; -EMSGSIZE: there were more.
+ */
+int wgx_socket_receive_fds(int fd, void *bytes, size_t len, int *fds, unsigned int n,
+			   unsigned int *ret_n);
+
 /**
  * wgx_socket_accept() - a connection, if its other end is root's, ours, or a member's of the group
  * The mode of the socket's file keeps others out as well; but modes are changed, and descriptors handed on.

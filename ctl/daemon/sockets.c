@@ -78,6 +78,14 @@ int wgx_sockets_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, u
 	return 0;
 }
 
+int wgx_sockets_inherit(struct wgx_served *s, struct wgx_bind *b)
+{
+	watch(s, b, true);
+	wgx_publish(s->path.bind, b);
+	wgx_mirror_sockets(s, NULL, b);
+	return wgx_handshakes_listen(&s->daemon->protocol.handshakes, s->path.dev->id, b);
+}
+
 void wgx_sockets_unbind(struct wgx_device *dev)
 {
 	struct wgx_served *s = wgx_served_of(dev);

@@ -64,6 +64,8 @@ struct wgx_served {
 	int lan_link; /* on its ingress; -1: none */
 	bool unhooked,
 		unhooked_far; /* told that its programs cannot be put back: daemon/restore.c */
+	struct wgx_inherited *from; /* while it is being taken over from another process */
+	uint64_t handed_drops[WGX_DROP_COUNT]; /* during a hand-over: all that was lost so far */
 };
 
 /** wgx_served_of() - the interface whose model @dev is */
@@ -145,9 +147,12 @@ struct wgx_daemon {
 	struct wgx_lost_prog *lost; /* NULL: nobody tells us what the kernel loses */
 	struct wgx_collector collector;
 	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of devices that were detached */
+	uint64_t handed_drops[WGX_DROP_COUNT]; /* as those of an interface */
+	int heir_of; /* the lock of the daemon whose place we are to take; -1: none */
 	struct wgx_strict_state strict;
 	struct wgx_lan_state lan;
 	struct cds_list_head attached;
+	struct cds_list_head suspended; /* devices during a hand-over */
 	struct cds_list_head
 		awaited; /* devices that went away: by their names they are attached again */
 	struct wgx_monitor *host_monitor, *far_monitor;
@@ -176,10 +181,28 @@ bool wgx_served_here(const struct wgx_served *s);
 /** wgx_served_link() - what netlink says of wg0 itself: up, down, MTU, MAC address */
 void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e);
 
+/* for daemon/handover.h, of which the interface is @from */
+struct wgx_inherited;
+/** wgx_served_bequeath() - what another process needs to make the same again; descriptors stay @s's */
+void wgx_served_bequeath(const struct wgx_served *s, struct wgx_inherited *ret);
+/**
+ * wgx_served_inherit() - make it from that: all but the model and its sockets, and BPF's links, whose programs
+ *	stay as they are. Where it fails, the process is to end.
+ */
+int wgx_served_inherit(struct wgx_daemon *d, struct wgx_inherited *from, struct wgx_served **ret);
+/** wgx_served_succeed() - our programs in the place of those of @from: now */
+int wgx_served_succeed(struct wgx_served *s, const struct wgx_inherited *from);
+/** wgx_served_settle() - when this process is the daemon: pins, the router path, what changed meanwhile */
+void wgx_served_settle(struct wgx_served *s);
+/** wgx_served_reassert() - another process did not take over: our programs in their places again */
+void wgx_served_reassert(struct wgx_served *s);
+
 /* daemon/sockets.c: struct wgx_device_ops */
 
 int wgx_sockets_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, uint16_t *ret_port);
 void wgx_sockets_unbind(struct wgx_device *dev);
+/** wgx_sockets_inherit() - @b, of another process, are the interface's, which had none; under the model's lock */
+int wgx_sockets_inherit(struct wgx_served *s, struct wgx_bind *b);
 
 /* daemon/ports.c */
 
@@ -211,9 +234,15 @@ void wgx_collector_lost(struct wgx_daemon *d);
 /** wgx_collector_again() - put back what somebody has detached from it; -EALREADY: nothing, 0, or a negative errno */
 int wgx_collector_again(struct wgx_daemon *d);
 const char *wgx_attached_mode(const struct wgx_attached *a);
+/** wgx_attached_wanted() - the name of a mode, or "auto", as it is kept in wgx_attached.wanted */
+const char *wgx_attached_wanted(const char *name);
 /** wgx_attached_open_xsks() - AF_XDP sockets on all queues; where it fails, some may be there: see wgx_attached_free_xsks() */
 int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
 			   const struct wgx_link_info *info);
+/** wgx_attached_suspend() - take all devices back to the UDP sockets, for a while; strict mode stays on */
+void wgx_attached_suspend(struct wgx_daemon *d);
+/** wgx_attached_resume() - and attach them again as they were; what fails is logged */
+void wgx_attached_resume(struct wgx_daemon *d);
 void wgx_attached_free_xsks(struct wgx_attached *a);
 /** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
 int wgx_ingress_ready(struct wgx_daemon *d);
@@ -239,6 +268,8 @@ void wgx_strict_confirm(struct wgx_daemon *d);
 void wgx_strict_end_begin(struct wgx_daemon *d);
 /** wgx_strict_end() - when devices and interfaces are gone */
 void wgx_strict_end(struct wgx_daemon *d);
+/** wgx_strict_reclaim() - after a process that did not take over: what it has put beside ours goes */
+void wgx_strict_reclaim(struct wgx_daemon *d);
 /** wgx_strict_default_route() - allowed IPs have one, in one piece or two */
 bool wgx_strict_default_route(struct wgx_daemon *d);
 /** wgx_strict_join() - an interface is there; its allowed IPs count from now on */
@@ -318,6 +349,8 @@ void wgx_restore_stop(struct wgx_daemon *d);
 /* daemon/uapi.c */
 
 int wgx_uapi_listen(struct wgx_served *s);
+/** wgx_uapi_inherit() - go on listening at another process's socket; @fd is taken */
+int wgx_uapi_inherit(struct wgx_served *s, int fd);
 void wgx_uapi_unlisten(struct wgx_served *s);
 int wgx_uapi_watch_start(struct wgx_daemon *d);
 void wgx_uapi_watch_stop(struct wgx_daemon *d);
@@ -345,6 +378,9 @@ void wgx_control_tell(struct wgx_daemon *d);
 
 int wgx_control_start(struct wgx_daemon *d);
 void wgx_control_stop(struct wgx_daemon *d);
+/** wgx_control_codec() - the listening socket, and those who wait or listen, but for whom @fd is */
+struct wgx_handover;
+void wgx_control_codec(struct wgx_daemon *d, struct wgx_handover *h, int fd);
 /** wgx_control_gone() - the interface that @c waits for is gone */
 void wgx_control_gone(struct wgx_control_client *c);
 

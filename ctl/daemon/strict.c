@@ -690,6 +690,18 @@ int wgx_strict_adopt(struct wgx_daemon *d)
 	return 0;
 }
 
+void wgx_strict_reclaim(struct wgx_daemon *d)
+{
+	struct wgx_strict_state *st = &d->strict;
+
+	if (!st->prog)
+		return;
+	for (uint32_t i = 0; i < WGX_STRICT_TRIES; i++)
+		if (!slot_used(st, i) && slot_inherited(wgx_strict_maps(st->prog), i))
+			empty_slot(d, i);
+	update_config(d);
+}
+
 /* ---- the end ---- */
 
 struct far_ends {

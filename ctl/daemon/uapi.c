@@ -104,6 +104,13 @@ int wgx_uapi_listen(struct wgx_served *s)
 	return err;
 }
 
+int wgx_uapi_inherit(struct wgx_served *s, int fd)
+{
+	if (fd < 0)
+		return -EBADF;
+	return wgx_event_add(s->daemon->epoll_fd, &s->uapi_listener, fd, listener_ready, s);
+}
+
 void wgx_uapi_unlisten(struct wgx_served *s)
 {
 	struct client *c, *next;

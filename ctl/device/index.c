@@ -90,24 +90,49 @@ void wgx_index_set_floors(struct wgx_index *t, struct wgx_floors *f)
 	t->floors = f;
 }
 
-int wgx_index_new(struct wgx_index *t, struct wgx_peer *peer, uint32_t *ret_index)
+static struct entry *new_entry(struct wgx_index *t, struct wgx_peer *peer)
 {
 	struct entry *e = calloc(1, sizeof(*e));
-	struct cds_lfht_node *there;
 
 	if (!e)
-		return -ENOMEM;
+		return NULL;
 	e->peer = peer;
 	e->floors = t->floors;
 	e->floor = wgx_floors_take(t->floors);
 	cds_lfht_node_init(&e->node);
-	do {
-		e->index = randombytes_random();
-		entry_publish(e);
-		there = cds_lfht_add_unique(t->table, e->index, match, &e->index, &e->node);
-	} while (there != &e->node);
+	return e;
+}
+
+/* Return: false where the index is taken */
+static bool add(struct wgx_index *t, struct entry *e, uint32_t index)
+{
+	e->index = index;
+	entry_publish(e);
+	return cds_lfht_add_unique(t->table, index, match, &index, &e->node) == &e->node;
+}
+
+int wgx_index_new(struct wgx_index *t, struct wgx_peer *peer, uint32_t *ret_index)
+{
+	struct entry *e = new_entry(t, peer);
+
+	if (!e)
+		return -ENOMEM;
+	while (!add(t, e, randombytes_random()))
+		;
 	*ret_index = e->index;
 	return 0;
+}
+
+int wgx_index_claim(struct wgx_index *t, struct wgx_peer *peer, uint32_t index)
+{
+	struct entry *e = new_entry(t, peer);
+
+	if (!e)
+		return -ENOMEM;
+	if (add(t, e, index))
+		return 0;
+	free_entry(&e->rcu); /* nobody has seen it */
+	return -EEXIST;
 }
 
 void wgx_index_bind(struct wgx_index *t, uint32_t index, struct wgx_keypair *kp)

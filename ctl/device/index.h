@@ -18,6 +18,8 @@ void wgx_index_set_floors(struct wgx_index *t, struct wgx_floors *f);
 
 /** wgx_index_new() - a fresh index that leads to @peer's handshake. 0 or -ENOMEM. */
 int wgx_index_new(struct wgx_index *t, struct wgx_peer *peer, uint32_t *ret_index);
+/** wgx_index_claim() - as that, but @index, which another process gave out; -EEXIST where it is taken */
+int wgx_index_claim(struct wgx_index *t, struct wgx_peer *peer, uint32_t index);
 /** wgx_index_bind() - from now on @index leads to @kp as well, and @kp to the index's floor */
 void wgx_index_bind(struct wgx_index *t, uint32_t index, struct wgx_keypair *kp);
 void wgx_index_free(struct wgx_index *t, uint32_t index);

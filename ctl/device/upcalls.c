@@ -44,6 +44,18 @@ static int index_new(void *ctx, struct wgx_session *s, uint32_t *ret_index)
 	return err;
 }
 
+static int index_claim(void *ctx, struct wgx_session *s, uint32_t index)
+{
+	struct wgx_peer *peer = wgx_peer_of(s);
+	struct wgx_device *dev = ctx;
+	int err;
+
+	err = wgx_index_claim(dev->index, peer, index);
+	if (!err)
+		dev->ops->mirror_receiver(dev, index, peer);
+	return err;
+}
+
 static void index_bind(void *ctx, uint32_t index, struct wgx_keypair *kp)
 {
 	struct wgx_device *dev = ctx;
@@ -182,6 +194,7 @@ const struct wgx_upcalls wgx_device_upcalls = {
 	.find_key = find_key,
 	.find_index = find_index,
 	.index_new = index_new,
+	.index_claim = index_claim,
 	.index_bind = index_bind,
 	.index_free = index_free,
 	.keypair_new = keypair_new,

@@ -219,6 +219,18 @@ static int get_holder(struct wgx_netns *ns)
 	return 0;
 }
 
+static int inherit_holder(struct wgx_netns *ns, int lock_fd)
+{
+	int fd = find_holder(lock_fd);
+
+	if (fd < 0)
+		return fd;
+	ns->lock_fd = lock_fd;
+	ns->holder = fd;
+	ns->adopted = true;
+	return 0;
+}
+
 static void kill_holder(struct wgx_netns *ns)
 {
 	struct pollfd p = {.fd = ns->holder, .events = POLLIN};
@@ -391,7 +403,8 @@ static void free_netns(struct wgx_netns *ns)
 	free(ns);
 }
 
-int wgx_netns_open(const char *rundir, struct wgx_netns **ret)
+/* @lock_fd: another daemon's; -1: none */
+static int open_netns(const char *rundir, int lock_fd, struct wgx_netns **ret)
 {
 	struct wgx_netns *ns = alloc_netns();
 	int err;
@@ -401,7 +414,7 @@ int wgx_netns_open(const char *rundir, struct wgx_netns **ret)
 	err = make_path(ns, rundir);
 	if (err)
 		goto out_free;
-	err = get_holder(ns);
+	err = lock_fd < 0 ? get_holder(ns) : inherit_holder(ns, lock_fd);
 	if (err)
 		goto out_free;
 	err = start_thread(ns);
@@ -419,8 +432,25 @@ out_holder:
 	if (!ns->adopted)
 		kill_holder(ns);
 out_free:
+	if (lock_fd >= 0)
+		ns->lock_fd = -1; /* the caller's */
 	free_netns(ns);
 	return err;
+}
+
+int wgx_netns_open(const char *rundir, struct wgx_netns **ret)
+{
+	return open_netns(rundir, -1, ret);
+}
+
+int wgx_netns_succeed(const char *rundir, int lock_fd, struct wgx_netns **ret)
+{
+	return open_netns(rundir, lock_fd, ret);
+}
+
+int wgx_netns_lock_fd(const struct wgx_netns *ns)
+{
+	return ns->lock_fd;
 }
 
 int wgx_netns_fd(const struct wgx_netns *ns)

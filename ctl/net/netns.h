@@ -31,6 +31,14 @@ struct wgx_netns;
  */
 int wgx_netns_open(const char *rundir, struct wgx_netns **ret);
 
+/** wgx_netns_lock_fd() - the lock that says a daemon is there; stays @ns's own. Whoever has a copy has the lock. */
+int wgx_netns_lock_fd(const struct wgx_netns *ns);
+/**
+ * wgx_netns_succeed() - wgx_netns_open(), with the lock of the daemon whose place is taken
+ * @lock_fd: a copy of its wgx_netns_lock_fd(), @ret's own on success. -ENOENT: there is no holder.
+ */
+int wgx_netns_succeed(const char *rundir, int lock_fd, struct wgx_netns **ret);
+
 /**
  * wgx_netns_call() - run @fn on the thread in the private namespace and wait for it
  *

@@ -156,6 +156,32 @@ int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex)
 	return wgx_tc_attach(p->tcx, p->fd, ifindex, BPF_TC_EGRESS, &p->hook);
 }
 
+int wgx_egress_link(const struct wgx_egress_prog *p)
+{
+	return p->hook.link;
+}
+
+int wgx_egress_succeed(struct wgx_egress_prog *p, int link, int ifindex)
+{
+	if (p->hook.link >= 0 || p->hook.ifindex)
+		return -EALREADY;
+	if (p->tcx != (link >= 0))
+		return -EOPNOTSUPP;
+	if (link < 0) /* it replaces what is there */
+		return wgx_egress_attach(p, ifindex);
+	if (bpf_link_update(link, p->fd, NULL))
+		return -errno;
+	p->hook.link = link;
+	return 0;
+}
+
+int wgx_egress_reassert(struct wgx_egress_prog *p, int ifindex)
+{
+	if (p->hook.link >= 0)
+		return bpf_link_update(p->hook.link, p->fd, NULL) ? -errno : 0;
+	return wgx_tc_attach(false, p->fd, ifindex, BPF_TC_EGRESS, &p->hook);
+}
+
 void wgx_egress_detach(struct wgx_egress_prog *p)
 {
 	wgx_tc_detach(&p->hook);
@@ -229,6 +255,26 @@ int wgx_steer_attach(struct wgx_steer_prog *p, int ifindex)
 int wgx_steer_set_xsk(struct wgx_steer_prog *p, uint32_t queue, int xsk_fd)
 {
 	return set_xsk(p->maps.xsks, queue, xsk_fd);
+}
+
+int wgx_steer_link(const struct wgx_steer_prog *p)
+{
+	return p->link;
+}
+
+int wgx_steer_succeed(struct wgx_steer_prog *p, int link)
+{
+	if (p->link >= 0)
+		return -EALREADY;
+	if (bpf_link_update(link, bpf_program__fd(p->prog), NULL))
+		return -errno;
+	p->link = link;
+	return 0;
+}
+
+int wgx_steer_reassert(struct wgx_steer_prog *p)
+{
+	return bpf_link_update(p->link, bpf_program__fd(p->prog), NULL) ? -errno : 0;
 }
 
 void wgx_steer_detach(struct wgx_steer_prog *p)

@@ -33,6 +33,17 @@ const struct wgx_egress_maps *wgx_egress_maps(const struct wgx_egress_prog *p);
 int wgx_egress_lan_fd(const struct wgx_egress_prog *p);
 /** wgx_egress_attach() - to the egress of @ifindex; -EALREADY: it is attached */
 int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex);
+/** wgx_egress_link() - the link's descriptor, which stays @p's; -1: none (a clsact filter, or not attached) */
+int wgx_egress_link(const struct wgx_egress_prog *p);
+/**
+ * wgx_egress_succeed() - take another program's place in one step, without a packet between them
+ * @link: that program's, from another process, and @p's own on success; -1: a clsact filter
+ *
+ * -EOPNOTSUPP: it is attached as @p could not be.
+ */
+int wgx_egress_succeed(struct wgx_egress_prog *p, int link, int ifindex);
+/** wgx_egress_reassert() - another process may have put its program in the place of ours, and has ended: ours again */
+int wgx_egress_reassert(struct wgx_egress_prog *p, int ifindex);
 void wgx_egress_detach(struct wgx_egress_prog *p);
 /** wgx_egress_attached() - nobody else has detached it; the device is there */
 bool wgx_egress_attached(const struct wgx_egress_prog *p);
@@ -54,6 +65,10 @@ const struct wgx_steer_maps *wgx_steer_maps(const struct wgx_steer_prog *p);
 int wgx_steer_attach(struct wgx_steer_prog *p, int ifindex);
 /** wgx_steer_set_xsk() - frames of @queue go to the AF_XDP socket @xsk_fd, bound to that device and queue */
 int wgx_steer_set_xsk(struct wgx_steer_prog *p, uint32_t queue, int xsk_fd);
+/** wgx_steer_link(), wgx_steer_succeed(), wgx_steer_reassert() - as those of egress; it is always a link */
+int wgx_steer_link(const struct wgx_steer_prog *p);
+int wgx_steer_succeed(struct wgx_steer_prog *p, int link);
+int wgx_steer_reassert(struct wgx_steer_prog *p);
 void wgx_steer_detach(struct wgx_steer_prog *p);
 /** wgx_steer_attached() - as wgx_egress_attached() */
 bool wgx_steer_attached(const struct wgx_steer_prog *p);

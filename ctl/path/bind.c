@@ -230,6 +230,23 @@ int wgx_bind_open(uint16_t port, uint32_t fwmark, struct wgx_bind **ret)
 	return 0;
 }
 
+int wgx_bind_adopt(const int fds[WGX_BIND_SOCKETS], struct wgx_bind **ret)
+{
+	struct wgx_bind *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	memcpy(b->fds, fds, sizeof(b->fds));
+	if (bound_port(b->fd4, &b->port)) {
+		free(b);
+		return -EINVAL;
+	}
+	for (int i = 0; i < WGX_BIND_SOCKETS; i++)
+		b->cookies[i] = cookie_of(b->fds[i]);
+	*ret = b;
+	return 0;
+}
+
 void wgx_bind_close(struct wgx_bind *b)
 {
 	if (!b)

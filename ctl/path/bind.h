@@ -50,6 +50,11 @@ static inline int wgx_bind_of(const struct wgx_bind *b, enum wgx_bind_queue queu
  * Return: 0, -EADDRINUSE, or another negative errno.
  */
 int wgx_bind_open(uint16_t port, uint32_t fwmark, struct wgx_bind **ret);
+/**
+ * wgx_bind_adopt() - the sockets of another process, with all that waits in them
+ * @fds: as struct wgx_bind has them; @ret's own on success. 0, -EINVAL (no such sockets) or -ENOMEM.
+ */
+int wgx_bind_adopt(const int fds[WGX_BIND_SOCKETS], struct wgx_bind **ret);
 void wgx_bind_close(struct wgx_bind *b); /* NULL is legal */
 /** wgx_bind_set_mark() - a new fwmark for sockets that stay */
 int wgx_bind_set_mark(struct wgx_bind *b, uint32_t fwmark);

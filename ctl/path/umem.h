@@ -16,6 +16,8 @@ struct wgx_umem {
 
 /** wgx_umem_create() - mapped and populated. 0 or a negative errno. */
 int wgx_umem_create(struct wgx_umem *u, uint32_t chunks);
+/** wgx_umem_adopt() - what another process has in @memfd, which is @u's on success; -EINVAL: not of that size */
+int wgx_umem_adopt(struct wgx_umem *u, int memfd, uint32_t chunks);
 void wgx_umem_destroy(struct wgx_umem *u); /* a zeroed one is legal */
 
 #endif

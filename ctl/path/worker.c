@@ -129,8 +129,13 @@ static void *worker_main(void *arg)
 	wgx_rcu_register();
 	atomic_store(&w->started, 1);
 	while (!atomic_load_explicit(&w->stopping, memory_order_acquire)) {
+		unsigned int work = serve_round(w);
+
 		wgx_count(&w->rounds, 1);
-		if (serve_round(w)) {
+		if (wgx_gate_stop(&w->gate, work)) {
+			wgx_gate_stand(&w->gate, &w->stopping);
+			idle = 0;
+		} else if (work) {
 			idle = 0;
 		} else if (++idle < SPIN_ROUNDS) {
 			if (idle % YIELD_ROUNDS)
@@ -200,6 +205,21 @@ void wgx_worker_wake(struct wgx_worker *w)
 	for (int tries = 3; tries && write(w->wake_fd, &one, sizeof(one)) < 0; tries--)
 		if (errno == EAGAIN)
 			return;
+}
+
+static void wake(void *w)
+{
+	wgx_worker_wake(w);
+}
+
+void wgx_worker_close(struct wgx_worker *w)
+{
+	wgx_gate_close(&w->gate, wake, w);
+}
+
+void wgx_worker_open(struct wgx_worker *w)
+{
+	wgx_gate_open(&w->gate);
 }
 
 int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "device/gate.h"
 
 struct wgx_iface;
 struct wgx_xsk;
@@ -63,6 +64,7 @@ struct wgx_worker {
 	int wake_fd; /* eventfd */
 	pthread_t thread;
 	_Atomic bool stopping;
+	struct wgx_gate gate;
 	_Atomic uint64_t rounds, sleeps;
 	_Atomic int started; /* 0: not yet, 1: running, negative: errno */
 };
@@ -76,6 +78,14 @@ int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, voi
 void wgx_worker_stop(struct wgx_worker *w);
 /** wgx_worker_wake() - any thread: have ops->between called soon */
 void wgx_worker_wake(struct wgx_worker *w);
+
+/**
+ * wgx_worker_close() - have it stand between two rounds, with no packet in its hands; returns when it does
+ * The set may change meanwhile. What comes waits in rings and sockets.
+ */
+void wgx_worker_close(struct wgx_worker *w);
+/** wgx_worker_open() - it goes on */
+void wgx_worker_open(struct wgx_worker *w);
 
 /**
  * wgx_worker_set() - serve these from now on

@@ -6,6 +6,8 @@
 #include <linux/if_xdp.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <wgx/bpf_abi.h>
 
 #ifndef XDP_USE_SG
@@ -71,15 +73,109 @@ free_x:
 	return err;
 }
 
+/* ---- that of another process ---- */
+
+static int map_ring(struct wgx_xsk *x, int slot, size_t size, off_t offset, uint8_t **ret)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, x->fd,
+			offset);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	x->maps[slot].at = at;
+	x->maps[slot].size = size;
+	*ret = at;
+	return 0;
+}
+
+/* As libxdp fills them, whose functions use them; but both ends are where they are. */
+static int map_rings(struct wgx_xsk *x)
+{
+	struct xdp_mmap_offsets off;
+	socklen_t len = sizeof(off);
+	uint8_t *rx = NULL, *fill = NULL;
+	int err;
+
+	if (getsockopt(x->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len) || len != sizeof(off))
+		return -EINVAL;
+	err = map_ring(x, 0, off.rx.desc + x->ring_size * sizeof(struct xdp_desc),
+		       XDP_PGOFF_RX_RING, &rx);
+	if (!err)
+		err = map_ring(x, 1, off.fr.desc + x->ring_size * sizeof(uint64_t),
+			       (off_t)XDP_UMEM_PGOFF_FILL_RING, &fill);
+	if (err)
+		return err;
+	x->rx = (struct xsk_ring_cons){
+		.mask = x->ring_size - 1,
+		.size = x->ring_size,
+		.producer = (uint32_t *)(rx + off.rx.producer),
+		.consumer = (uint32_t *)(rx + off.rx.consumer),
+		.ring = rx + off.rx.desc,
+		.flags = (uint32_t *)(rx + off.rx.flags),
+	};
+	x->fill = (struct xsk_ring_prod){
+		.mask = x->ring_size - 1,
+		.size = x->ring_size,
+		.producer = (uint32_t *)(fill + off.fr.producer),
+		.consumer = (uint32_t *)(fill + off.fr.consumer),
+		.ring = fill + off.fr.desc,
+		.flags = (uint32_t *)(fill + off.fr.flags),
+	};
+	x->rx.cached_cons = *x->rx.consumer;
+	x->rx.cached_prod = x->rx.cached_cons;
+	x->fill.cached_prod = *x->fill.producer;
+	x->fill.cached_cons = *x->fill.consumer + x->ring_size;
+	return 0;
+}
+
+static void unmap_rings(struct wgx_xsk *x)
+{
+	for (size_t i = 0; i < sizeof(x->maps) / sizeof(x->maps[0]); i++)
+		if (x->maps[i].at)
+			munmap(x->maps[i].at, x->maps[i].size);
+}
+
+int wgx_xsk_adopt(int fd, int memfd, uint32_t ring_size, bool multi_buffer, struct wgx_xsk **ret)
+{
+	struct wgx_xsk *x;
+	int err;
+
+	if (!ring_size || ring_size & (ring_size - 1))
+		return -EINVAL;
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return -ENOMEM;
+	x->fd = fd;
+	x->ring_size = ring_size;
+	x->multi_buffer = multi_buffer;
+	err = map_rings(x);
+	if (!err)
+		err = wgx_umem_adopt(&x->umem, memfd, ring_size);
+	if (err) {
+		unmap_rings(x);
+		free(x);
+		return err;
+	}
+	*ret = x;
+	return 0;
+}
+
 void wgx_xsk_destroy(struct wgx_xsk *x)
 {
 	if (!x)
 		return;
-	xsk_socket__delete(x->socket);
-	xsk_umem__delete(x->reg);
+	if (x->socket) {
+		xsk_socket__delete(x->socket);
+		xsk_umem__delete(x->reg);
+	} else {
+		unmap_rings(x);
+		close(x->fd);
+	}
 	wgx_umem_destroy(&x->umem);
 	free(x);
 }
+
+/* ---- packets ---- */
 
 /* Descriptors of the frame that begins at rx index @at, of @avail that are there; 0: it is not whole yet */
 static uint32_t frame_extent(struct wgx_xsk *x, uint32_t at, uint32_t avail)

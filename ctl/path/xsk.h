@@ -18,7 +18,11 @@
 struct wgx_xsk {
 	struct wgx_umem umem;
 	struct xsk_umem *reg; /* libxdp's registration of it */
-	struct xsk_socket *socket;
+	struct xsk_socket *socket; /* NULL: adopted, and then @maps are its rings */
+	struct {
+		void *at;
+		size_t size;
+	} maps[2];
 	struct xsk_ring_prod fill;
 	struct xsk_ring_cons comp;
 	struct xsk_ring_cons rx;
@@ -39,6 +43,15 @@ struct wgx_xsk {
  */
 int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
 		   bool multi_buffer, struct wgx_xsk **ret);
+/**
+ * wgx_xsk_adopt() - go on with the socket that another process has made and does not use any more
+ * @fd, @memfd: the socket, and what its UMEM is in; @ret's own on success
+ * @ring_size, @multi_buffer: as it was made
+ *
+ * What waits in its ring is not lost. Return: 0; -EBUSY: this kernel maps the rings of a socket but once (before
+ * 6.5); -EINVAL: they do not fit together; another negative errno.
+ */
+int wgx_xsk_adopt(int fd, int memfd, uint32_t ring_size, bool multi_buffer, struct wgx_xsk **ret);
 void wgx_xsk_destroy(struct wgx_xsk *x); /* NULL is legal; no worker may use it any more */
 
 /**

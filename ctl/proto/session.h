@@ -19,6 +19,7 @@
 #include "proto/noise.h"
 #include "proto/timers.h"
 
+struct wgx_codec;
 struct wgx_session;
 struct wgx_local;
 
@@ -57,6 +58,8 @@ struct wgx_upcalls {
 					  struct wgx_keypair **ret_keypair);
 	int (*index_new)(void *ctx, struct wgx_session *s,
 			 uint32_t *ret_index); /* random, unique */
+	/* one that another process gave out: 0, -EEXIST or -ENOMEM; for wgx_session_codec() only */
+	int (*index_claim)(void *ctx, struct wgx_session *s, uint32_t index);
 	void (*index_bind)(void *ctx, uint32_t index,
 			   struct wgx_keypair *kp); /* data may come under it */
 	void (*index_free)(void *ctx, uint32_t index);
@@ -181,6 +184,16 @@ enum wgx_handshake_result wgx_handshake_consume(struct wgx_local *l, const void 
  * a wake upcall.
  */
 uint64_t wgx_session_run(struct wgx_session *s, const struct wgx_now *now);
+
+/**
+ * wgx_session_codec() - the session to bytes, while no worker uses it, or from bytes into one of the same peer that
+ *	was just made (proto/codec.h)
+ * What is read goes on where it was: no nonce, stamp or replay is taken twice, as long as the other does not go on.
+ * wgx_session_run() is due then. Where reading fails, wgx_session_stop() frees what was read.
+ */
+void wgx_session_codec(struct wgx_session *s, struct wgx_codec *c);
+/** wgx_local_codec() - the same of the interface's cookies and stamps; its key is set before */
+void wgx_local_codec(struct wgx_local *l, struct wgx_codec *c);
 
 /** wgx_session_last_handshake() - Unix time in ns of the last completed handshake; 0: none */
 uint64_t wgx_session_last_handshake(const struct wgx_session *s);
