@@ -218,13 +218,27 @@ static json_t *check_heir(struct wgx_control_client *c)
 		       : refuse(-EPERM, "a hand-over is for root's processes alone");
 }
 
+/* What this daemon was started with */
+static json_t *environment_json(void)
+{
+	static const char *const names[] = {"WGX_AEAD", "WGX_DISABLE", "WGX_GROUP", "WGX_LOG",
+					    "WGX_SECCOMP", "WGX_STATE_DIR"};
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (getenv(names[i]))
+			json_object_set_new(o, names[i], json_string(getenv(names[i])));
+	return o;
+}
+
 /* The lock comes before the answer: see daemon/handover.h */
 static json_t *do_handover(struct wgx_control_client *c, const json_t *request)
 {
 	const json_t *format = json_object_get(request, "format");
 	json_t *no = check_heir(c);
 	char error[128];
-	int lock = wgx_netns_lock_fd(c->daemon->ns), err;
+	int lock = wgx_netns_lock_fd(c->daemon->ns), err, n = 0;
+	const struct wgx_served *s;
 
 	if (no)
 		return no;
@@ -238,7 +252,10 @@ static json_t *do_handover(struct wgx_control_client *c, const json_t *request)
 	if (err)
 		return refuse(err, strerror(-err));
 	c->heir = true;
-	return json_pack("{s:b, s:s}", "ok", 1, "version", WGX_VERSION);
+	cds_list_for_each_entry(s, &c->daemon->ifaces, all)
+		n++;
+	return json_pack("{s:b, s:s, s:i, s:o}", "ok", 1, "version", WGX_VERSION, "interfaces", n,
+			 "environment", environment_json());
 }
 
 static json_t *do_freeze(struct wgx_control_client *c, const json_t *request)

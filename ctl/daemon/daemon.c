@@ -397,12 +397,13 @@ static int run(struct wgx_daemon *d, const char *name, int ready_fd)
 static int run_heir(struct wgx_daemon *d, int ready_fd)
 {
 	char error[512] = "";
-	int fd, err = wgx_handover_ask(&fd, &d->heir_of, error, sizeof(error));
+	unsigned int n = 0;
+	int fd, err = wgx_handover_ask(&fd, &d->heir_of, &n, error, sizeof(error));
 
 	if (!err)
 		err = begin(d, error, sizeof(error));
 	if (!err)
-		err = wgx_handover_take(d, fd, error, sizeof(error));
+		err = wgx_handover_take(d, fd, n, error, sizeof(error));
 	if (err) {
 		report(ready_fd, error);
 		_exit(err == -EPROTO ? WGX_DAEMON_OTHER_FORMAT : 1);

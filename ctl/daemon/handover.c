@@ -34,6 +34,7 @@
 #define BYTES_A_SECOND (1 << 20)
 #define END_MS 5000 /* until one that was killed is gone */
 #define STATE_MAX (SIZE_MAX / 4)
+#define PREPARED_MAX 64 /* interfaces whose programs are loaded ahead */
 
 struct start {
 	char tag; /* 'S' */
@@ -218,22 +219,20 @@ static void note_drops(struct wgx_daemon *d)
 }
 
 /* From here on nothing but the kernel's end of this process: what is the other's now must not be undone. */
-static _Noreturn void end(struct wgx_daemon *d, uint64_t began)
+static _Noreturn void end(void)
 {
-	wgx_log(WGX_LOG_INFO, "handed over; packets waited for %.1f ms",
-		(double)(wgx_clock_ns(CLOCK_MONOTONIC) - began) / 1e6);
+	wgx_log(WGX_LOG_INFO, "handed over");
 	_exit(0);
 }
 
 int wgx_handover_give(struct wgx_daemon *d, int fd, char *error, size_t size)
 {
 	struct legacy l = {.memfd = -1};
-	uint64_t began;
 	int err;
 
 	wgx_attached_suspend(d);
 	note_drops(d);
-	began = wgx_clock_ns(CLOCK_MONOTONIC);
+	d->frozen = wgx_clock_ns(CLOCK_MONOTONIC);
 	close_gates(d);
 	err = write_state(d, fd, &l);
 	set_patience(fd, l.h.c.size);
@@ -247,7 +246,7 @@ int wgx_handover_give(struct wgx_daemon *d, int fd, char *error, size_t size)
 	if (!err) {
 		err = wgx_socket_send_fds(fd, "A", 1, NULL, 0);
 		if (!err)
-			end(d, began);
+			end();
 		snprintf(error, size, "it ended");
 	}
 	end_heir(fd);
@@ -291,7 +290,18 @@ static json_t *read_line(int fd, const char *begun)
 	return json_loadb(line, len, 0, NULL);
 }
 
-static int ask(int fd, int *ret_lock, char *error, size_t size)
+/* What it was started with holds for us too, but for what is said anew. */
+static void take_environment(const json_t *answer)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)answer, name, value)
+		if (!strncmp(name, "WGX_", 4) && json_is_string(value))
+			(void)setenv(name, json_string_value(value), 0);
+}
+
+static int ask(int fd, int *ret_lock, unsigned int *ret_n, char *error, size_t size)
 {
 	char request[96], first[2] = "";
 	json_t *answer;
@@ -311,17 +321,19 @@ static int ask(int fd, int *ret_lock, char *error, size_t size)
 		err = json_integer_value(json_object_get(answer, "errno")) == EPERM ? -EPERM
 										    : -EPROTO;
 	}
+	*ret_n = (unsigned int)json_integer_value(json_object_get(answer, "interfaces"));
+	take_environment(json_object_get(answer, "environment"));
 	json_decref(answer);
 	return err;
 }
 
-int wgx_handover_ask(int *ret_fd, int *ret_lock, char *error, size_t size)
+int wgx_handover_ask(int *ret_fd, int *ret_lock, unsigned int *ret_n, char *error, size_t size)
 {
 	int fd = open_control(), err;
 
 	*error = '\0';
 	*ret_lock = -1;
-	err = fd < 0 ? fd : ask(fd, ret_lock, error, size);
+	err = fd < 0 ? fd : ask(fd, ret_lock, ret_n, error, size);
 	if (!err) {
 		*ret_fd = fd;
 		return 0;
@@ -441,12 +453,12 @@ static int read_state(struct wgx_daemon *d, int fd)
 	return err;
 }
 
-int wgx_handover_take(struct wgx_daemon *d, int fd, char *error, size_t size)
+int wgx_handover_take(struct wgx_daemon *d, int fd, unsigned int n, char *error, size_t size)
 {
 	static const char freeze[] = "{\"cmd\":\"freeze\"}\n";
-	int err = 0;
+	int err = wgx_served_prepare(d, n < PREPARED_MAX ? n : PREPARED_MAX);
 
-	if (send(fd, freeze, sizeof(freeze) - 1, MSG_NOSIGNAL) < 0)
+	if (!err && send(fd, freeze, sizeof(freeze) - 1, MSG_NOSIGNAL) < 0)
 		err = -errno;
 	if (!err)
 		err = read_state(d, fd);
@@ -499,6 +511,8 @@ void wgx_handover_open(struct wgx_daemon *d)
 	struct wgx_peer *peer;
 
 	open_gates(d);
+	d->handover_pause = wgx_clock_ns(CLOCK_MONOTONIC) - d->frozen;
+	d->handovers++;
 	cds_list_for_each_entry(s, &d->ifaces, all) {
 		wgx_device_lock(s->path.dev);
 		cds_list_for_each_entry(peer, &s->path.dev->peers, all) {
@@ -523,6 +537,7 @@ void wgx_handover_finish(struct wgx_daemon *d)
 		free(s->from);
 		s->from = NULL;
 	}
+	wgx_served_prepared(d);
 	wgx_drops_of_nobody(d, now);
 	take_drops(d->handed_drops, now, d->drops);
 	cds_list_for_each_entry_safe(a, next, &d->suspended, all) {

@@ -64,15 +64,17 @@ struct wgx_inherited {
 int wgx_handover_give(struct wgx_daemon *d, int fd, char *error, size_t size);
 
 /** wgx_handover_ask() - connect to the daemon of this namespace and ask for it
- * @ret_fd: the connection; @ret_lock: as wgx_netns_succeed() takes it. 0, or a negative errno with @error: nothing
+ * @ret_fd: the connection; @ret_lock: as wgx_netns_succeed() takes it; @ret_n: how many interfaces it has. 0, or a negative errno with @error: nothing
  *	has changed; -EPROTO: it hands over in another format, or not at all
  */
-int wgx_handover_ask(int *ret_fd, int *ret_lock, char *error, size_t size);
+int wgx_handover_ask(int *ret_fd, int *ret_lock, unsigned int *ret_n, char *error, size_t size);
 /**
  * wgx_handover_take() - have the other freeze, and become what it was; @d's threads stand
+ * @n: interfaces it had
+ *
  * Return: 0: it has ended, and this is the daemon; else a negative errno with @error: the caller ends, and touches nothing
  */
-int wgx_handover_take(struct wgx_daemon *d, int fd, char *error, size_t size);
+int wgx_handover_take(struct wgx_daemon *d, int fd, unsigned int n, char *error, size_t size);
 /** wgx_handover_open() - after that: threads and timers go on */
 void wgx_handover_open(struct wgx_daemon *d);
 /** wgx_handover_finish() - after that, and when the threads go on: what may take its time */

@@ -259,6 +259,8 @@ static void daemon_wide(struct wgx_codec *c, struct wgx_daemon *d)
 	wgx_codec_bytes(c, d->stamps.written, sizeof(d->stamps.written));
 	for (uint32_t i = 0; i < WGX_DROP_COUNT; i++)
 		wgx_codec_u64(c, &d->handed_drops[i]);
+	wgx_codec_u64(c, &d->frozen);
+	wgx_codec_u32(c, &d->handovers);
 }
 
 void wgx_handover_codec(struct wgx_handover *h, struct wgx_daemon *d, int heir)

@@ -146,9 +146,28 @@ static int delete_far_end(void *arg)
 	return wgx_link_delete(s->link.far_ifindex);
 }
 
+static int load_pair(const struct wgx_features *f, struct wgx_egress_prog **egress,
+		     struct wgx_steer_prog **steer)
+{
+	int err = wgx_egress_load(f, egress);
+
+	return err ?: wgx_steer_load(f, steer);
+}
+
+static bool take_spare(struct wgx_served *s)
+{
+	struct wgx_daemon *d = s->daemon;
+
+	if (!d->n_spare)
+		return false;
+	d->n_spare--;
+	s->egress = d->spare[d->n_spare].egress;
+	s->steer = d->spare[d->n_spare].steer;
+	return true;
+}
+
 static int load_programs(struct wgx_served *s)
 {
-	const struct wgx_features *f = s->daemon->features;
 	const struct wgx_bpf_config config = {
 		.credit_limit = CREDIT_LIMIT,
 		.credit_alpha = CREDIT_ALPHA,
@@ -156,17 +175,14 @@ static int load_programs(struct wgx_served *s)
 	const uint32_t zero = 0;
 	int err;
 
-	err = wgx_egress_load(f, &s->egress);
+	err = take_spare(s) ? 0 : load_pair(s->daemon->features, &s->egress, &s->steer);
 	if (!err)
 		err = wgx_mirror_init(&s->mirror, wgx_egress_maps(s->egress));
 	if (err)
 		return err;
 	if (bpf_map_update_elem(wgx_egress_maps(s->egress)->config, &zero, &config, BPF_ANY))
 		return -errno;
-	err = wgx_credit_open(&s->path.credit, wgx_egress_maps(s->egress)->credit);
-	if (err)
-		return err;
-	return wgx_steer_load(f, &s->steer);
+	return wgx_credit_open(&s->path.credit, wgx_egress_maps(s->egress)->credit);
 }
 
 static int pin_maps(struct wgx_served *s)
@@ -399,6 +415,32 @@ struct far_call {
 	struct wgx_served *s;
 	struct wgx_inherited *from;
 };
+
+int wgx_served_prepare(struct wgx_daemon *d, unsigned int n)
+{
+	d->spare = calloc(n + 1, sizeof(*d->spare));
+	if (!d->spare)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++) {
+		int err = load_pair(d->features, &d->spare[i].egress, &d->spare[i].steer);
+
+		if (err)
+			return err;
+		d->n_spare++;
+	}
+	return 0;
+}
+
+void wgx_served_prepared(struct wgx_daemon *d)
+{
+	while (d->n_spare) {
+		d->n_spare--;
+		wgx_egress_free(d->spare[d->n_spare].egress);
+		wgx_steer_free(d->spare[d->n_spare].steer);
+	}
+	free(d->spare);
+	d->spare = NULL;
+}
 
 /* As open_far_end(), with the ring of before, and without a packet between the two programs. */
 static int inherit_far_end(void *arg)

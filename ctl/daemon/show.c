@@ -377,6 +377,9 @@ json_t *wgx_show(struct wgx_daemon *d, const char *name, const char *peer, bool 
 		json_array_append_new(awaited, json_string(a->name));
 	json_object_set_new(o, "version", json_string(WGX_VERSION));
 	json_object_set_new(o, "pid", integer((uint64_t)getpid()));
+	json_object_set_new(o, "restarts",
+			    json_pack("{s:I, s:f}", "count", (json_int_t)d->handovers, "pause_ms",
+				      (double)d->handover_pause / 1e6));
 	json_object_set_new(o, "interfaces", interfaces);
 	json_object_set_new(o, "attached", attached);
 	json_object_set_new(o, "awaited", awaited);

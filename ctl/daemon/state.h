@@ -127,6 +127,12 @@ struct wgx_collector {
 	bool unhooked; /* told that its program cannot be put back: daemon/restore.c */
 };
 
+/** struct wgx_spare - programs that are loaded, and are no interface's yet */
+struct wgx_spare {
+	struct wgx_egress_prog *egress;
+	struct wgx_steer_prog *steer;
+};
+
 struct wgx_daemon {
 	int epoll_fd;
 	bool stopping;
@@ -148,6 +154,11 @@ struct wgx_daemon {
 	struct wgx_collector collector;
 	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of devices that were detached */
 	uint64_t handed_drops[WGX_DROP_COUNT]; /* as those of an interface */
+	uint64_t frozen; /* CLOCK_MONOTONIC, ns: when the threads stood for the last hand-over */
+	uint64_t handover_pause; /* ns, of that */
+	uint32_t handovers; /* since the first process */
+	unsigned int n_spare; /* of these: loaded ahead, for interfaces that are about to be taken over */
+	struct wgx_spare *spare;
 	int heir_of; /* the lock of the daemon whose place we are to take; -1: none */
 	struct wgx_strict_state strict;
 	struct wgx_lan_state lan;
@@ -185,6 +196,10 @@ void wgx_served_link(struct wgx_served *s, const struct wgx_link_event *e);
 struct wgx_inherited;
 /** wgx_served_bequeath() - what another process needs to make the same again; descriptors stay @s's */
 void wgx_served_bequeath(const struct wgx_served *s, struct wgx_inherited *ret);
+/** wgx_served_prepare() - load programs for @n interfaces that will be inherited: it takes a while. 0 or -errno. */
+int wgx_served_prepare(struct wgx_daemon *d, unsigned int n);
+/** wgx_served_prepared() - those that were not needed go */
+void wgx_served_prepared(struct wgx_daemon *d);
 /**
  * wgx_served_inherit() - make it from that: all but the model and its sockets, and BPF's links, whose programs
  *	stay as they are. Where it fails, the process is to end.

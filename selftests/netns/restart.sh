@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# wgx restart puts a new process in the daemon's place. Under load, no ping is lost, there is no new handshake, and no
+# nonce is used twice: B, wireguard-go as well as wgx, opens all and refuses nothing. A new process that fails at any
+# step leaves the old one as it was; one of another format starts cold.
+#
+#	A wg0 10.7.0.1, fd07::1 -- eth0 192.0.2.1 ==== eth0 192.0.2.2 -- wg0 10.7.0.2, fd07::2 B
+#
+# RESTARTS=n: how often, with each implementation at B (3)
+. "$(dirname "$0")/../lib.sh"
+require wg iperf3 jq
+require_wgx
+RESTARTS=${RESTARTS:-3}
+
+pid() { daemon_pid A wg0; }
+handshake() { on "$1" wg show wg0 latest-handshakes | cut -f2; }
+# config A: all that wg knows but for what traffic changes
+config() { on "$1" sh -c 'wg show wg0 dump' | awk -F '\t' 'NR > 1 { $6 = $7 = "" } 1'; }
+restarts() { wgx_json A .restarts.count; }
+replays() { [ "$2" = wgx ] && wgx_drops "$1" wg0 | awk '$1 == "open_replay" || $1 == "open_auth"'; }
+# restart_all N: N times, and the pauses in $WORK/pauses
+restart_all() {
+	local i before
+	for ((i = 0; i < $1; i++)); do
+		before=$(pid)
+		wgx A restart || return
+		[ "$(pid)" != "$before" ] || { echo 'the same process'; return 1; }
+		wgx_json A .restarts.pause_ms >>"$WORK/pauses"
+		sleep 0.2
+	done
+}
+lost_pings() { sed -n 's/^\([0-9]*\) packets transmitted, \([0-9]*\) received.*/\1 \2/p' "$WORK/$1.log" | awk '{ print $1 - $2 }'; }
+fail_at() { on A env WGX_HANDOVER_FAIL="$1" "$WGX" restart; }
+
+life() { # life IMPL
+	local impl=$1 label="B is $1" before rate=()
+	check "$label: set up" tunnel_pair wgx "$impl" 4 yes || return
+	wgx A name wg0 "$(pub_of B wg0)" beta
+	on A wg set wg0 peer "$(pub_of B wg0)" persistent-keepalive 25
+	check "$label: attach" impl_attach A eth0 wgx
+	check "$label: ping" ping_ok A 10.7.0.2
+	before=$(config A)
+	iperf_server B
+	iperf_server B 5202
+	# wireguard-go loses packets of its own where all is full
+	[ "$impl" = wgx ] || rate=(-b 20M)
+	spawn A iperf iperf3 -c 10.7.0.2 -t 10000 "${rate[@]}"
+	spawn A iperf_in iperf3 -c 10.7.0.2 -t 10000 -p 5202 -R "${rate[@]}"
+	spawn A ping ping -q -i 0.01 10.7.0.2
+	spawn B ping6 ping -q -i 0.01 fd07::1
+	sleep 1
+	check "$label: $RESTARTS restarts" restart_all "$RESTARTS"
+	stop iperf
+	stop iperf_in
+	sleep 2
+	stop ping INT
+	stop ping6 INT
+	check_equal "$label: pings lost, A to B" "$(lost_pings ping)" 0
+	check_equal "$label: pings lost, B to A" "$(lost_pings ping6)" 0
+	check_equal "$label: what wg shows is as before, the handshake too" "$(config A)" "$before"
+	check_equal "$label: nothing came twice, nothing was forged, to B" "$(replays B "$impl")" ''
+	check_equal "$label: nor to A" "$(replays A wgx)" ''
+	check_equal "$label: the device is attached" "$(wgx_mode A eth0)" tcx
+	check_equal "$label: the peer has its name" "$(wgx_json A '.interfaces[0].peers[0].name')" beta
+	check_equal "$label: counted" "$(restarts)" "$RESTARTS"
+	wgx_drops A wg0 | diag
+	wgx_drops B wg0 2>/dev/null | diag
+}
+
+# The old one goes on: same process, same session, and it can be configured.
+goes_on() {
+	local label=$1 before=$2 was=$3
+	check_equal "$label: the same daemon" "$(pid)" "$before"
+	check "$label: ping" ping_ok A 10.7.0.2
+	check_equal "$label: nothing has changed" "$(config A)" "$was"
+	check_equal "$label: attached" "$(wgx_mode A eth0)" tcx
+	check "$label: maps are pinned" on A test -e /sys/fs/bpf/wgx/wg0/peers
+}
+
+failures() {
+	local before was how
+	before=$(pid)
+	was=$(config A)
+	for how in early late; do
+		check "killed, $how: restart says so" not fail_at "$how"
+		goes_on "killed, $how" "$before" "$was"
+	done
+	check 'and then it works' restart_all 1
+	check 'ping' ping_ok A 10.7.0.2
+}
+
+life wgx
+failures
+host_del A B
+command -v "$WGGO" >/dev/null && [ -c /dev/net/tun ] && life wireguard-go
+awk '{ n++; s += $1; if ($1 > m) m = $1 } END { if (n) printf "# pauses: %d, mean %.1f ms, longest %.1f ms\n", n, s / n, m }' \
+	"$WORK/pauses"
+finish
