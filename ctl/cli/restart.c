@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/cold.h"
 #include "cli/start.h"
 #include "daemon/daemon.h"
 
@@ -41,8 +42,10 @@ int wgx_cmd_restart(int argc, char **argv)
 	status = look();
 	if (!status)
 		status = wgx_start_successor(lock, why, sizeof(why));
-	if (status == WGX_DAEMON_OTHER_FORMAT)
-		status = wgx_fail("%s", why);
+	if (status == WGX_DAEMON_OTHER_FORMAT) {
+		fprintf(stderr, "wgx: %s: starting cold, each peer needs a handshake\n", why);
+		status = wgx_cold_restart(lock);
+	}
 	wgx_start_unlock(lock);
 	return status;
 }
