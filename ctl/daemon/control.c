@@ -221,8 +221,8 @@ static json_t *check_heir(struct wgx_control_client *c)
 /* What this daemon was started with */
 static json_t *environment_json(void)
 {
-	static const char *const names[] = {"WGX_AEAD", "WGX_DISABLE", "WGX_GROUP", "WGX_LOG",
-					    "WGX_SECCOMP", "WGX_STATE_DIR"};
+	static const char *const names[] = {"WGX_AEAD", "WGX_DISABLE", "WGX_GROUP",
+					    "WGX_LOG",	"WGX_SECCOMP", "WGX_STATE_DIR"};
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -290,9 +290,10 @@ static const struct {
 	json_t *(*run)(struct wgx_control_client *c, const json_t *request);
 	bool looks; /* changes nothing and tells no secret */
 } commands[] = {
-	{"create", do_create, false},  {"delete", do_delete, false}, {"attach", do_attach, false},
-	{"detach", do_detach, false},  {"show", do_show, true},	     {"name", do_name, false},
-	{"monitor", do_monitor, true}, {"twin", do_twin, false},
+	{"create", do_create, false},	  {"delete", do_delete, false},
+	{"attach", do_attach, false},	  {"detach", do_detach, false},
+	{"show", do_show, true},	  {"name", do_name, false},
+	{"monitor", do_monitor, true},	  {"twin", do_twin, false},
 	{"handover", do_handover, false}, {"freeze", do_freeze, false},
 };
 
@@ -560,9 +561,8 @@ void wgx_control_codec(struct wgx_daemon *d, struct wgx_handover *h, int heir)
 	uint32_t n = 0;
 
 	wgx_handover_fd(h, &listener);
-	if (h->c.reading &&
-	    (listener < 0 || wgx_event_add(d->epoll_fd, &d->control_listener, listener,
-					   listener_ready, d)))
+	if (h->c.reading && (listener < 0 || wgx_event_add(d->epoll_fd, &d->control_listener,
+							   listener, listener_ready, d)))
 		h->c.failed = true;
 	cds_list_for_each_entry(c, &d->control_clients, all)
 		n += goes_along(c, heir);

@@ -157,7 +157,8 @@ struct wgx_daemon {
 	uint64_t frozen; /* CLOCK_MONOTONIC, ns: when the threads stood for the last hand-over */
 	uint64_t handover_pause; /* ns, of that */
 	uint32_t handovers; /* since the first process */
-	unsigned int n_spare; /* of these: loaded ahead, for interfaces that are about to be taken over */
+	unsigned int
+		n_spare; /* of these: loaded ahead, for interfaces that are about to be taken over */
 	struct wgx_spare *spare;
 	int heir_of; /* the lock of the daemon whose place we are to take; -1: none */
 	struct wgx_strict_state strict;

@@ -11,7 +11,8 @@
 #include <time.h>
 #include "device/rcu.h"
 
-#define WGX_GATE_ROUNDS 64 /* with work to do, until a thread stands all the same: what is left waits where it is */
+#define WGX_GATE_ROUNDS \
+	64 /* with work to do, until a thread stands all the same: what is left waits where it is */
 
 /** struct wgx_gate - zero: open */
 struct wgx_gate {

@@ -13,8 +13,8 @@
 static int map(struct wgx_umem *u, int fd, uint32_t chunks)
 {
 	size_t size = (size_t)chunks * WGX_CHUNK_SIZE;
-	void *base = mmap(NULL, size + SPARE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-			  0);
+	void *base =
+		mmap(NULL, size + SPARE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 
 	if (base == MAP_FAILED)
 		return -errno;

@@ -77,8 +77,8 @@ free_x:
 
 static int map_ring(struct wgx_xsk *x, int slot, size_t size, off_t offset, uint8_t **ret)
 {
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, x->fd,
-			offset);
+	void *at =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, x->fd, offset);
 
 	if (at == MAP_FAILED)
 		return -errno;

@@ -71,6 +71,7 @@ struct sim_host {
 	bool knows_peer, knows_endpoint;
 	bool under_load;
 	bool deaf; /* nothing reaches it */
+	bool taking_over; /* from a process that was it before */
 	unsigned int staged;
 	uint8_t reserved[WGX_TIMESTAMP_LEN]; /* the latest stamp: outlives the session */
 	uint64_t deadline; /* of wgx_session_run(), by its own clock */
@@ -322,6 +323,23 @@ static inline int sim_index_new(void *ctx, struct wgx_session *s, uint32_t *ret_
 	return -1;
 }
 
+static inline int sim_index_claim(void *ctx, struct wgx_session *s, uint32_t index)
+{
+	struct sim_host *h = ctx;
+
+	assert_true(h->taking_over);
+	if (sim_index_find(h, index))
+		return -EEXIST;
+	for (size_t i = 0; i < SIM_INDICES; i++) {
+		if (h->indices[i].used)
+			continue;
+		h->indices[i] = (struct sim_index){true, index, s, NULL, 0};
+		h->indices_live++;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
 static inline void sim_index_bind(void *ctx, uint32_t index, struct wgx_keypair *kp)
 {
 	struct sim_host *h = ctx;
@@ -332,7 +350,8 @@ static inline void sim_index_bind(void *ctx, uint32_t index, struct wgx_keypair 
 	assert_int_equal(kp->local_index, index);
 	ix->kp = kp;
 	ix->bound = sim_boot(h);
-	ledger_born(&h->sim->ledger, h->id, kp->send_key, ix->bound);
+	if (!h->taking_over) /* else it goes on where it was */
+		ledger_born(&h->sim->ledger, h->id, kp->send_key, ix->bound);
 }
 
 static inline void sim_index_free(void *ctx, uint32_t index)
@@ -489,6 +508,7 @@ static const struct wgx_upcalls sim_upcalls = {
 	.find_key = sim_find_key,
 	.find_index = sim_find_index,
 	.index_new = sim_index_new,
+	.index_claim = sim_index_claim,
 	.index_bind = sim_index_bind,
 	.index_free = sim_index_free,
 	.keypair_new = sim_keypair_new,
