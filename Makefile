@@ -92,7 +92,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb sbom reproducible test-deb demo test test-k8s mutate fuzz fuzz-targets model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	dist deb sbom reproducible test-deb demo test test-restart test-k8s mutate fuzz fuzz-targets model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -104,6 +104,7 @@ help:
 	@echo 'make demo        two namespaces, a tunnel through AF_XDP, throughput; cleans up'
 	@echo 'make test        every test this machine can run'
 	@echo 'make test-k8s    OUTAGE=300: wgx agent on a real control plane, which is built first, once'
+	@echo 'make test-restart  RESTARTS=n: the daemon gives its place to another so often, under load; nothing is lost'
 	@echo 'make mutate      breaks the code, protocol line by line, and expects the tests to notice'
 	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
 	@echo 'make model       checks the model of the keypairs with spin'
@@ -265,6 +266,9 @@ test:
 test-k8s:
 	@selftests/k8s/control_plane build
 	@K8S=1 SCRIPTS_AT_ONCE=1 selftests/run.sh k8s/
+RESTARTS ?= 100
+test-restart:
+	@RESTARTS=$(RESTARTS) selftests/netns/restart.sh
 
 mutate:
 	@selftests/mutate.sh

@@ -254,8 +254,8 @@ static json_t *do_handover(struct wgx_control_client *c, const json_t *request)
 	c->heir = true;
 	cds_list_for_each_entry(s, &c->daemon->ifaces, all)
 		n++;
-	return json_pack("{s:b, s:s, s:i, s:o}", "ok", 1, "version", WGX_VERSION, "interfaces", n,
-			 "environment", environment_json());
+	return json_pack("{s:b, s:s, s:i, s:i, s:o}", "ok", 1, "version", WGX_VERSION, "pid",
+			 (int)getpid(), "interfaces", n, "environment", environment_json());
 }
 
 static json_t *do_freeze(struct wgx_control_client *c, const json_t *request)

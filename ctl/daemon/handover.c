@@ -290,6 +290,35 @@ static json_t *read_line(int fd, const char *begun)
 	return json_loadb(line, len, 0, NULL);
 }
 
+/*
+ * Into its control group (cgroup v2), so that the service manager finds us where it put the daemon, whoever said wgx
+ * restart and wherever. Where that cannot be, we stay in the caller's.
+ */
+static void join_group(pid_t pid)
+{
+	char path[64], line[512], *name = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	f = fopen(path, "re");
+	while (f && !name && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "0::/", 4))
+			name = line + 3;
+	if (f)
+		fclose(f);
+	if (name) {
+		char procs[sizeof(line) + 64];
+
+		name[strcspn(name, "\n")] = '\0';
+		snprintf(procs, sizeof(procs), "/sys/fs/cgroup%s/cgroup.procs", name);
+		f = fopen(procs, "we");
+		if (f) {
+			fprintf(f, "%d\n", (int)getpid());
+			fclose(f);
+		}
+	}
+}
+
 /* What it was started with holds for us too, but for what is said anew. */
 static void take_environment(const json_t *answer)
 {
@@ -323,6 +352,8 @@ static int ask(int fd, int *ret_lock, unsigned int *ret_n, char *error, size_t s
 	}
 	*ret_n = (unsigned int)json_integer_value(json_object_get(answer, "interfaces"));
 	take_environment(json_object_get(answer, "environment"));
+	if (!err)
+		join_group((pid_t)json_integer_value(json_object_get(answer, "pid")));
 	json_decref(answer);
 	return err;
 }
