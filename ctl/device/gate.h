@@ -49,13 +49,15 @@ static inline void wgx_gate_stand(struct wgx_gate *g, const _Atomic bool *end)
 	wgx_rcu_online();
 }
 
-/** wgx_gate_close() - returns when the thread stands; it has been woken by @wake(@arg) */
+/** wgx_gate_close() - returns when the thread stands; it has been woken by @wake(@arg). The caller is registered (RCU). */
 static inline void wgx_gate_close(struct wgx_gate *g, void (*wake)(void *), void *arg)
 {
 	atomic_store_explicit(&g->closed, true, memory_order_release);
 	wake(arg);
+	wgx_rcu_offline(); /* the thread may wait for a grace period before it gets there */
 	while (!atomic_load_explicit(&g->standing, memory_order_acquire))
 		wgx_gate_pause();
+	wgx_rcu_online();
 }
 
 /** wgx_gate_open() - it goes on; returns when it does */

@@ -92,6 +92,10 @@ failures() {
 		check "killed, $how: restart says so" not fail_at "$how"
 		goes_on "killed, $how" "$before" "$was"
 	done
+	if [ "$RESTARTS" -gt 3 ]; then # it takes 10 s until the old one has had enough
+		check "silent: restart says so" not fail_at hang
+		goes_on silent "$before" "$was"
+	fi
 	check 'and then it works' restart_all 1
 	check 'ping' ping_ok A 10.7.0.2
 }
