@@ -266,6 +266,7 @@ test:
 test-k8s:
 	@selftests/k8s/control_plane build
 	@K8S=1 SCRIPTS_AT_ONCE=1 selftests/run.sh k8s/
+
 RESTARTS ?= 100
 test-restart:
 	@RESTARTS=$(RESTARTS) selftests/netns/restart.sh

@@ -114,7 +114,7 @@ static void twin(struct wgx_codec *c, struct wgx_peer *peer)
 	if (!c->reading || c->failed || wgx_is_zero(key, sizeof(key)))
 		return;
 	at = wgx_device_find_peer(peer->dev, key);
-	if (at)
+	if (at && at != peer)
 		wgx_peer_set_twin(peer, at);
 	else
 		c->failed = true;

@@ -29,6 +29,7 @@ declare -A ABOUT=(
 	[watch]='ctl/agent/k8s_stream.c ctl/agent/node.c'
 	[record]='ctl/agent/node.c ctl/agent/registry_file.c ctl/agent/file.c'
 	[members]='ctl/agent/members.c ctl/agent/rules.c ctl/agent/plan.c'
+	[handover]='ctl/device/device_state.c ctl/proto/session_state.c'
 	[bpf]='ctl/path/outer.c'
 )
 

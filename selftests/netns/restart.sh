@@ -30,10 +30,17 @@ restart_all() {
 		sleep 0.2
 	done
 }
-# lost_pings NAME: answers that are missing before the last one, and those that came twice
+# lost_pings NAME: answers that are missing before the last one, and those that came twice; numbers have 16 bits
 lost_pings() {
-	sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$WORK/$1.log" | sort -n |
-		awk '{ lost += $1 - last - 1; last = $1 } END { print NR ? lost : "all" }'
+	sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$WORK/$1.log" | awk '
+		{ while ($1 < last - 32768) $1 += 65536 }
+		$1 > last { last = $1 }
+		{ n[$1]++ }
+		END {
+			for (i = 1; i <= last; i++)
+				bad += n[i] != 1
+			print last ? bad + 0 : "all"
+		}'
 }
 fail_at() { on A env WGX_HANDOVER_FAIL="$1" "$WGX" restart; }
 
