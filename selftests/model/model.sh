@@ -45,15 +45,28 @@ else
 	say 'not ok' 'keypairs'
 	sed 's/^/# /' out
 fi
-for m in 1 2 3 4 5; do
-	text=$(sed -n "s,^#if MUTATION [!=]= $m /\* \(.*\) \*/,\1,p" "$here/keypairs.pml" | head -n 1)
-	check keypairs 3 $m
-	if [ $? = 1 ]; then
-		say ok "keypairs, mutation $m fails: $text: $(sed -n 's/^pan:1: //p' out)"
-	else
-		say 'not ok' "keypairs, mutation $m fails: $text"
-		sed 's/^/# /' out
-	fi
-done
+# mutations MODEL COUNT
+mutations() {
+	local m text
+	for ((m = 1; m <= $2; m++)); do
+		text=$(sed -n "s,^#if MUTATION [!=]= $m /\* \(.*\) \*/,\1,p" "$here/$1.pml" | head -n 1)
+		check "$1" 3 "$m"
+		if [ $? = 1 ]; then
+			say ok "$1, mutation $m fails: $text: $(sed -n 's/^pan:1: //p' out)"
+		else
+			say 'not ok' "$1, mutation $m fails: $text"
+			sed 's/^/# /' out
+		fi
+	done
+}
+
+mutations keypairs 5
+if check handover 0 0; then
+	say ok "handover: from process to process, either of which may die: $(states)"
+else
+	say 'not ok' 'handover'
+	sed 's/^/# /' out
+fi
+mutations handover 3
 echo "1..$tests"
 [ $failed = 0 ]
