@@ -16,6 +16,12 @@ cluster_up A B C
 underlay_begin
 agents_up A B C
 ready A B C
+#--- somebody changes what is ours
+kube annotate --overwrite node node-a wgx.dev/public-key="$(wg genkey | wg pubkey)" >/dev/null
+check 'an annotation that was changed is made right' wait_for 30 key_right A
+kube annotate --overwrite node node-c wgx.dev/public-key=rubbish >/dev/null
+check 'one that cannot be read too' wait_for 30 key_right C
+
 streams_begin
 
 #--- joins
@@ -23,12 +29,6 @@ node_add D 4
 check 'a Node for D' make_node node-d 4
 k8s_up D
 check 'D joins' wait_for 60 all_reach A B C D || why A D
-
-#--- somebody changes what is ours
-kube annotate --overwrite node node-a wgx.dev/public-key="$(wg genkey | wg pubkey)" >/dev/null
-check 'an annotation that was changed is made right' wait_for 30 key_right A
-kube annotate --overwrite node node-c wgx.dev/public-key=rubbish >/dev/null
-check 'one that cannot be read too' wait_for 30 key_right C
 
 #--- comes back with a new key, as after a reinstallation
 old=$(key_of node-d)

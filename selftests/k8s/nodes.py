@@ -8,7 +8,7 @@
 
 DIR has ca.crt, admin.crt and admin.key. churn prints how many changes were made, and how many of them were refused.
 """
-import base64, http.client, json, os, random, ssl, sys, time
+import base64, http.client, json, os, random, ssl, sys, threading, time
 
 PREFIX = "wgx.dev/"
 
@@ -53,7 +53,7 @@ def heartbeat(n):
     return {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": f"heartbeat {n}"}]}}
 
 
-def churn(api, n, rate, seconds):
+def churn_one(api, n, rate, seconds, results):
     begin = time.monotonic()
     made = refused = 0
     while time.monotonic() < begin + seconds:
@@ -65,7 +65,18 @@ def churn(api, n, rate, seconds):
         made += 1
         refused += status != 200
         time.sleep(max(0, begin + made / rate - time.monotonic()))
-    print(made, refused)
+    results.append((made, refused))
+
+
+def churn(connect, n, rate, seconds):
+    """By several clients: one would wait for each answer."""
+    results, clients = [], 8
+    threads = [threading.Thread(target=churn_one, args=(connect(), n, rate / clients, seconds, results)) for _ in range(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print(sum(r[0] for r in results), sum(r[1] for r in results) + clients - len(results))
 
 
 def main():
@@ -77,7 +88,7 @@ def main():
             if status != 201:
                 sys.exit(f"{name(i)}: status {status}")
     elif what == "churn":
-        churn(api, int(rest[0]), float(rest[1]), float(rest[2]))
+        churn(lambda: Api(server, directory), int(rest[0]), float(rest[1]), float(rest[2]))
     elif what == "move":
         sys.exit(api.patch(name(int(rest[0])), endpoint(rest[1])) != 200)
 
