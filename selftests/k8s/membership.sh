@@ -16,12 +16,13 @@ cluster_up A B C
 underlay_begin
 agents_up A B C
 ready A B C
+
 #--- somebody changes what is ours
 kube annotate --overwrite node node-a wgx.dev/public-key="$(wg genkey | wg pubkey)" >/dev/null
 check 'an annotation that was changed is made right' wait_for 30 key_right A
 kube annotate --overwrite node node-c wgx.dev/public-key=rubbish >/dev/null
 check 'one that cannot be read too' wait_for 30 key_right C
-
+ready A B C
 streams_begin
 
 #--- joins
