@@ -25,6 +25,7 @@
 #define LOOK_MS 30000 /* somebody may have changed the interface by hand */
 #define RETRY_MS 2000
 #define DRY_MS 5000
+#define GREET_S 25
 #define SAVE_MS 5000 /* in a large cluster there is always something new to be saved */
 
 uint64_t wgx_agent_now(void)
@@ -217,6 +218,7 @@ static int make_tunnel(struct wgx_agent *a)
 	err = wgx_tunnel_ensure(&a->tunnel, &a->state, &a->have);
 	if (err < 0)
 		return err;
+	a->greet |= err > 0;
 	watch_daemon(a);
 	err = wgx_tunnel_filter(&a->tunnel, &a->own, &a->exempt);
 	if (!err)
@@ -233,6 +235,23 @@ static bool changes_peers(const struct wgx_plan *p)
 	return false;
 }
 
+/*
+ * A new daemon has no sessions, and the others send under theirs: for 15 seconds, if nothing is sent to them. A keepalive
+ * makes the handshake, and goes with the next look.
+ */
+static void greet_peers(struct wgx_agent *a)
+{
+	for (size_t i = 0; a->greet && i < a->plan.n; i++) {
+		struct wgx_step *s = &a->plan.steps[i];
+
+		if (s->kind != WGX_STEP_ADD_PEER || s->keepalive)
+			continue;
+		s->keepalive = GREET_S;
+		wgx_agent_soon(a, RETRY_MS);
+	}
+	a->greet = false;
+}
+
 static int change_peers(struct wgx_agent *a)
 {
 	int err = make_plan(a);
@@ -240,6 +259,7 @@ static int change_peers(struct wgx_agent *a)
 	if (err)
 		return err;
 	report_refusals(a);
+	greet_peers(a);
 	a->failed_steps = wgx_tunnel_apply(&a->tunnel, &a->plan);
 	if (!a->failed_steps)
 		note_told(a);

@@ -42,6 +42,7 @@ struct wgx_agent {
 	struct wgx_plan plan;
 	char registry_problem[512];
 	bool publish_due, save_due, own_due, names_due, stopping;
+	bool greet; /* the interface is new, and its peers may have sessions of the one before */
 	bool was_synced; /* the registry has told all that it has, once */
 	bool known_before; /* nodes were there in the state directory */
 	size_t failed_steps;
