@@ -33,21 +33,20 @@ declare -A TRIED=() # commands that have been given something wrong
 wrong() {
 	TRIED[$3]=1
 	[ "$3" != wgx ] || TRIED[wgx ${4:-}]=1
-	# shellcheck disable=SC2154
 	check "${*:3}" wrong_ "$@"
 }
-wrong_() {
-	local want=$1 text=$2 status=0
+wrong_() { # by the shell alone: there are many
+	local want=$1 text=$2 status=0 err
 	shift 2
 	program "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
-	cat "$WORK/out" "$WORK/err"
+	err=$(<"$WORK/err")
+	echo "$err"
 	[ $status = "$want" ] || { echo "status $status, not $want" && return 1; }
 	[ ! -s "$WORK/out" ] || { echo 'which is on stdout, too' && return 1; }
-	[ "$(wc -l <"$WORK/err")" = 1 ] || { echo 'which is not one line' && return 1; }
-	grep -q "^$1\\( [a-z]*\\)\\?: " "$WORK/err" || { echo "which does not begin with $1" && return 1; }
-	grep -qF -- "$text" "$WORK/err" || { echo "which does not say $text" && return 1; }
-	! grep -q "[[:cntrl:]]" "$WORK/err" || { echo 'which has control characters' && return 1; }
-	[ "$want" = 1 ] || grep -q "(see '$1 [a-z -]*')\$" "$WORK/err" || { echo 'which does not say where to look' && return 1; }
+	[[ $err == *"$text"* ]] || { echo "which does not say $text" && return 1; }
+	[[ $err =~ ^$1(\ [a-z]+)?:\  ]] || { echo "which does not begin with $1" && return 1; }
+	[[ $err != *[[:cntrl:]]* ]] || { echo 'which is not one line, or has control characters' && return 1; }
+	[[ $want = 1 || $err =~ \(see\ \'$1\ [a-z\ -]+\'\)$ ]] || { echo 'which does not say where to look' && return 1; }
 }
 usage() { wrong 2 "$@"; }
 failure() { wrong 1 "$@"; }
