@@ -158,7 +158,7 @@ on A systemctl start wgx-agent
 check 'wgx-agent without its options does nothing, and says why' says wgx-agent '/etc/default/wgx-agent'
 on A sh -c 'mkdir -p /etc/default; echo OPTIONS="--registry=etcd" >/etc/default/wgx-agent'
 on A systemctl start wgx-agent
-check 'with wrong ones it says which' wait_for 20 says wgx-agent "--registry: 'etcd' is neither file nor kubernetes"
+check 'with wrong ones it says which' wait_for 20 says wgx-agent "'--registry': 'etcd' is neither file nor kubernetes"
 check 'and tries no more' wait_for 20 [ "$(on A systemctl show -p NRestarts --value wgx-agent)" = 0 ]
 on A rm /etc/default/wgx-agent
 on A systemctl reset-failed
@@ -224,9 +224,10 @@ session >"$WORK/session"
 metrics_pid=$(on A systemctl show -p MainPID --value wgx-metrics)
 dpkg-deb -R "$DEB" "$WORK/next" && sed -i 's/^Version: .*/&+next1/' "$WORK/next/DEBIAN/control" &&
 	dpkg-deb --root-owner-group -b "$WORK/next" "$WORK/debs/next.deb" >/dev/null
-spawn A ping ping -q -i 0.05 10.7.0.2
+nsenter --target "${HOST_PID[A]}" --net -- ping -q -i 0.05 10.7.0.2 >"$WORK/ping.log" 2>&1 &
+ping=$!
 check 'upgrade' on A dpkg -i /debs/next.deb
-stop ping INT
+kill -INT $ping && wait $ping
 check_equal 'no packet was lost meanwhile' "$(grep -o '[^ ]*% packet loss' "$WORK/ping.log")" '0% packet loss'
 check_equal 'the same daemon and the same session' "$(session)" "$(cat "$WORK/session")"
 check 'wgx-metrics is the new one' [ "$(on A systemctl show -p MainPID --value wgx-metrics)" != "$metrics_pid" ]
