@@ -436,10 +436,7 @@ static void on_lost(void *arg, const char *why)
 	if (!a->registry_problem[0] || a->members.synced)
 		wgx_log(WGX_LOG_WARN, "the registry does not answer, all stays as it is: %s", why);
 	snprintf(a->registry_problem, sizeof(a->registry_problem), "%s", why);
-	/* it may be a server's text, for a terminal */
-	for (char *p = a->registry_problem; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	wgx_log_defuse(a->registry_problem); /* it may be a server's text */
 	a->losses += a->members.synced;
 	wgx_members_lost(&a->members);
 }

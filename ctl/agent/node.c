@@ -9,6 +9,7 @@
 
 #include <sodium.h>
 
+#include "daemon/log.h"
 #include "proto/key_text.h"
 
 const char *wgx_node_name_problem(const char *name)
@@ -165,7 +166,7 @@ struct reader {
 	size_t size;
 };
 
-/* The text is another's: as JSON, so that it cannot break out of a line of the log. */
+/* The text is another's: as JSON, so that it cannot break out of a line of the log, nor reach a terminal as it is. */
 static int wrong(struct reader *r, const char *member, const json_t *value, const char *problem)
 {
 	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
@@ -174,6 +175,7 @@ static int wrong(struct reader *r, const char *member, const json_t *value, cons
 		snprintf(r->error, r->size, "%s: %.100s %s", member, text, problem);
 	else
 		snprintf(r->error, r->size, "%s %s", member, problem);
+	wgx_log_defuse(r->error); /* JSON has DEL as it is */
 	free(text);
 	return -EINVAL;
 }

@@ -17,6 +17,7 @@
 
 #include "agent/file.h"
 #include "agent/registry.h"
+#include "daemon/log.h"
 #include "device/device.h"
 #include "daemon/event.h"
 
@@ -157,7 +158,7 @@ static void read_record(struct file_registry *f, const char *file, const char *n
 		take(f, name, o);
 	} else {
 		snprintf(problem, sizeof(problem), "it is no JSON: line %d: %s", e.line, e.text);
-		refuse(f, name, problem);
+		refuse(f, name, wgx_log_defuse(problem)); /* it quotes the file */
 	}
 	json_decref(o);
 }

@@ -62,15 +62,16 @@ bool wgx_log_is_json(void)
 	return as_json && !to_syslog;
 }
 
-/* Names of devices may hold escape sequences, which no terminal should get. */
-static void defuse(char *s)
+/* Names of devices, say, may hold escape sequences, which no terminal should get. */
+char *wgx_log_defuse(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
+	for (char *p = s; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	return s;
 }
 
-/* What defuse() has left, in a JSON string; what is no ASCII is ours, and UTF-8 */
+/* What wgx_log_defuse() has left, in a JSON string; what is no ASCII is ours, and UTF-8 */
 static void quote(char *to, size_t size, const char *text)
 {
 	size_t n = 0;
@@ -122,7 +123,7 @@ void wgx_log(int level, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	defuse(text);
+	wgx_log_defuse(text);
 	if (to_syslog)
 		syslog(levels[level].priority, "%s", text);
 	else

@@ -17,6 +17,8 @@ enum wgx_log_level {
  * WGX_LOG=err|warn|info|debug sets the level, WGX_LOG_FORMAT=text|json what lines on stderr look like.
  */
 void wgx_log_init(bool background);
+/** wgx_log_defuse() - what others have written, for a terminal: control characters become question marks; @s */
+char *wgx_log_defuse(char *s);
 /** wgx_log_is_json() - do programs read stderr? Then nothing else belongs there. */
 bool wgx_log_is_json(void);
 /** wgx_log() - one line, no newline at the end; never a secret, never on the packet path */

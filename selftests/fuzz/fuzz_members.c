@@ -172,6 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	take_node(&b, &self);
 	wgx_node_set_name(&self, "self");
+	self.has_key = true;
 	while (b.left) {
 		uint8_t what = take_u8(&b), who = take_u8(&b) % NODES;
 
