@@ -181,12 +181,15 @@ static struct claim *in_the_way(struct claim *const *kept, size_t n, size_t plac
 	return place < n && overlap(&kept[place]->prefix, p) ? kept[place] : NULL;
 }
 
+/* Of one's own that lie in each other the larger comes first, and so holds all that is claimed. */
 static int compare_prefix_claims(const void *x, const void *y)
 {
 	const struct claim *a = x, *b = y;
 	int order = compare_turns(a, b);
 
-	return order ? order : compare_addresses(&a->prefix, &b->prefix);
+	if (!order)
+		order = compare_addresses(&a->prefix, &b->prefix);
+	return order ? order : a->prefix.cidr - b->prefix.cidr;
 }
 
 static int settle_prefixes(struct work *w)
