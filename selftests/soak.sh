@@ -59,7 +59,7 @@ rekey() { clock_jump A both 130 && clock_jump B both 130; }
 mtu() { on A ip link set wg0 mtu $((1280 + ROUND % 8 * 20)) && on B ip link set wg0 mtu $((1420 - ROUND % 8 * 20)); }
 reattach() {
 	wgx A detach eth0 && wgx A attach eth0 --strict && sleep 0.2 && wgx A detach eth0 && wgx A attach eth0 &&
-		wgx B detach eth0 && wgx B attach eth0 --mode "$([ $((ROUND % 4)) = 0 ] && echo native || echo auto)"
+		wgx B detach eth0 && wgx B attach eth0 --mode native && sleep 0.2 && wgx B detach eth0 && wgx B attach eth0
 }
 second() { wgx A wg1 && on A ip link set wg1 up && on A ip link del wg1 && wait_for 20 not on A test -e /run/wireguard/wg1.sock; }
 look() { wgx A show --json && wgx A show --drops && wgx B show && on A timeout 0.3 "$WGX" monitor; true; }
