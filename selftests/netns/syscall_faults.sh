@@ -10,7 +10,7 @@
 require wg jq python3
 require_wgx
 
-export SECONDS_MAX=${SECONDS_MAX-15} SEED=${SEED:-1}
+export SECONDS_MAX=${SECONDS_MAX-12} SEED=${SEED:-1}
 SO=$TOP/build/selftests/tools/faults.so # never with sanitizers
 [ ! -e "$BUILD/selftests/tools/faults.so" ] || [[ $BUILD == *-address* ]] || SO=$BUILD/selftests/tools/faults.so
 [ -e "$SO" ] || bail 'tools are built' "$SO is not there; run make tools"
