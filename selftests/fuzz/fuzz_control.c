@@ -7,12 +7,15 @@
  */
 #include "daemon/control.c"
 
+#include <stddef.h>
 #include "fuzz/fuzz.h"
 
 static struct wgx_daemon d;
+static max_align_t no_namespace[1024]; /* a struct wgx_netns of zeroes */
 
 static void fuzz_begin(void)
 {
+	d.ns = (struct wgx_netns *)no_namespace;
 	d.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	assert_true(d.epoll_fd >= 0);
 	CDS_INIT_LIST_HEAD(&d.ifaces);
@@ -107,6 +110,15 @@ int wgx_tell_listen(struct wgx_daemon *daemon, uint64_t *cursor)
 }
 
 void wgx_tell_leave(struct wgx_daemon *daemon)
+{
+}
+
+int wgx_handover_give(struct wgx_daemon *daemon, int fd, char *error, size_t size)
+{
+	return refuse_with(-ECANCELED, error, size, "heir");
+}
+
+void wgx_handover_fd(struct wgx_handover *h, int *fd)
 {
 }
 

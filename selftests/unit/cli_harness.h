@@ -237,6 +237,15 @@ int wgx_daemon_run(const char *name, int ready_fd)
 	return 0;
 }
 
+/* One that takes another's place: it finds none. */
+int wgx_daemon_succeed(int ready_fd)
+{
+	alarm(SAFETY_S);
+	record_self("restart");
+	say(ready_fd, "there is none\n", 14);
+	return 1;
+}
+
 /* ---- running wgx ---- */
 
 struct run {
