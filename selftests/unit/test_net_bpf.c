@@ -143,15 +143,17 @@ static void test_bpffs(void **state)
 	int one, two;
 
 	bpf_require();
-	/* neither ours nor anybody's: it is mounted where it is not */
+	/* neither ours nor anybody's: it is mounted where it is not, but by wgx_bpffs_mount() alone */
 	assert_int_equal(mount("tmpfs", WGX_BPFFS, "tmpfs", 0, NULL), 0);
 	assert_false(is_bpffs());
 	one = make_map(1);
 	two = make_map(2);
 	assert_true(wgx_bpffs_pin("wg0", "peers", one) < 0);
 	assert_int_equal(wgx_bpffs_remove("wg0"), 0);
-	assert_int_equal(wgx_bpffs_make("wg0"), 0);
+	assert_int_equal(wgx_bpffs_make("wg0"), -ENOENT);
+	assert_int_equal(wgx_bpffs_mount(), 0);
 	assert_true(is_bpffs());
+	assert_int_equal(wgx_bpffs_make("wg0"), 0);
 	assert_int_equal(stat(WGX_BPFFS_DIR "/wg0", &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_int_equal(wgx_bpffs_pin("wg0", "peers", one), 0);
