@@ -10,6 +10,7 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <stdio.h>
+#include <string.h>
 
 struct search {
 	bool found;
@@ -45,6 +46,12 @@ static bool is_on_the_way(struct nlattr *hook)
 	       number == NF_INET_POST_ROUTING;
 }
 
+/* Those of `wgx up` keep others from reaching an inner address of this host; they decide on nothing that is forwarded. */
+static bool is_own(const char *table)
+{
+	return !strncmp(table, "wgx-", 4);
+}
+
 static int on_chain(struct nl_msg *msg, void *arg)
 {
 	struct nlmsghdr *header = nlmsg_hdr(msg);
@@ -55,6 +62,7 @@ static int on_chain(struct nl_msg *msg, void *arg)
 
 	if (s->found || !family || nlmsg_parse(header, sizeof(*gen), attrs, NFTA_CHAIN_MAX, NULL) ||
 	    !attrs[NFTA_CHAIN_TABLE] || !attrs[NFTA_CHAIN_NAME] ||
+	    is_own(nla_get_string(attrs[NFTA_CHAIN_TABLE])) ||
 	    !is_on_the_way(attrs[NFTA_CHAIN_HOOK]))
 		return NL_OK;
 	s->found = true;

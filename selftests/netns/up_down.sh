@@ -229,6 +229,17 @@ check 'down of the first' down C wg0
 check_equal 'the device is attached for the second' "$(lan_way C eth0)" native
 check 'down of the second' down C wg1
 check 'and that leaves nothing' nothing_left C
+full 203.0.113.1:51820 'AttachLan = eth0'
+check 'up, a full tunnel with AttachLan' up C wg0
+check_equal 'its own table is no firewall that would be passed by' "$(<"$WORK/said")" ''
+down C wg0
+on C nft 'add table inet own; add chain inet own forward { type filter hook forward priority 0; }'
+check 'up, with a firewall' up C wg0
+check_equal 'which a warning names' "$(<"$WORK/said")" \
+	'wgx: warning: eth0: the firewall (table inet own, chain forward) does not see packets past the stack'
+down C wg0
+on C nft delete table inet own
+check 'and nothing is left' nothing_left C
 
 check 'an interface by hand' wgx C wg5
 check 'attached by hand' wgx C attach eth0

@@ -26,9 +26,9 @@ cat >$work/setup <<-'END'
 	bindkey '^I' all
 	: >$work/ready
 END
-# there FILE: within ten seconds; what the shell prints is read, or it would stand still
+# there FILE: within a minute; what the shell prints is read, or it would stand still
 there() {
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		zpty -r -t z nothing
 		[[ -e $1 ]] && return
 		sleep 0.05
