@@ -7,6 +7,7 @@
 #	A eth0 192.0.2.1 ==== eth0 192.0.2.100 K, the control plane
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../netns/agent.inc"
+PATH=$PATH:${KUBE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wgx-kube} # a kubectl, where none is installed
 require wg jq openssl curl kubectl python3
 python3 -c 'import yaml' 2>/dev/null || skip_all 'needs python3-yaml'
 require_wgx
