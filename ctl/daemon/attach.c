@@ -14,7 +14,8 @@
 
 #define OPEN_RING 4096 /* shorter ones overflow while the worker is descheduled (measured) */
 #define QUEUES_MAX 64 /* entries of the ingress program's xsks map */
-#define DRAIN_TRIES 20 /* of a millisecond */
+#define DRAIN_TRIES \
+	1000 /* of a millisecond: a worker that shares its processor with forty others took 20 */
 
 /* The ladder: "auto" takes the first that is allowed to it and works. */
 static const struct mode {

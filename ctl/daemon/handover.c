@@ -30,7 +30,7 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-#define PATIENCE_S 10 /* and a second more for each of these: */
+#define PATIENCE_S 15 /* and a second more for each of these: */
 #define BYTES_A_SECOND (1 << 20)
 #define END_MS 5000 /* until one that was killed is gone */
 #define STATE_MAX (SIZE_MAX / 4)
@@ -166,7 +166,7 @@ static int await_commit(int fd, char *error, size_t size)
 		snprintf(error, size, "%s", answer[0] == 'F' ? answer + 1 : "it spoke nonsense");
 	else
 		snprintf(error, size, "%s", got ? strerror(-got) : "it ended");
-	return -ECANCELED;
+	return got > 0 && answer[0] == 'F' ? -ECANCELED : -EPIPE;
 }
 
 static void wait_for_end(int fd)
@@ -179,12 +179,14 @@ static void wait_for_end(int fd)
 }
 
 /* So that it does nothing any more, when we go on. */
-static void end_heir(int fd)
+static void end_heir(int fd, bool ending)
 {
 	struct ucred cred = {0};
 	socklen_t len = sizeof(int);
 	int pidfd = -1;
 
+	if (ending) /* it has something to say to its user first */
+		wait_for_end(fd);
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len)) {
 		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		close(pidfd);
@@ -249,7 +251,7 @@ int wgx_handover_give(struct wgx_daemon *d, int fd, char *error, size_t size)
 			end();
 		snprintf(error, size, "it ended");
 	}
-	end_heir(fd);
+	end_heir(fd, err == -ECANCELED);
 	go_on(d);
 	wgx_log(WGX_LOG_ERR, "handing over failed, this process goes on: %s", error);
 	return err;

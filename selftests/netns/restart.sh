@@ -108,7 +108,7 @@ failures() {
 		check "killed, $how: restart says so" not fail_at "$how"
 		goes_on "killed, $how" "$before" "$was"
 	done
-	if [ "$RESTARTS" -gt 3 ]; then # it takes 10 s until the old one has had enough
+	if [ "$RESTARTS" -gt 3 ]; then # it takes 15 s until the old one has had enough
 		check "silent: restart says so" not fail_at hang
 		goes_on silent "$before" "$was"
 	fi
