@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "daemon/daemon.h"
 #include "daemon/drops.h"
@@ -32,6 +33,7 @@
 
 #define PATIENCE_S 15 /* and a second more for each of these: */
 #define BYTES_A_SECOND (1 << 20)
+#define EMPTY_TRIES 500 /* of a millisecond */
 #define END_MS 5000 /* until one that was killed is gone */
 #define STATE_MAX (SIZE_MAX / 4)
 #define PREPARED_MAX 64 /* interfaces whose programs are loaded ahead */
@@ -198,6 +200,21 @@ static void end_heir(int fd, bool ending)
 	wait_for_end(fd);
 }
 
+/*
+ * What has waited in the UDP sockets comes before what devices bring, when they are attached again: else a second of
+ * it would be so late that the replay window refuses it.
+ */
+static void empty_sockets(struct wgx_daemon *d)
+{
+	const struct timespec wait = {.tv_nsec = 1000000};
+	struct wgx_served *s;
+
+	cds_list_for_each_entry(s, &d->ifaces, all)
+		for (int tries = EMPTY_TRIES;
+		     tries && s->path.bind && wgx_bind_pending(s->path.bind); tries--)
+			nanosleep(&wait, NULL);
+}
+
 static void go_on(struct wgx_daemon *d)
 {
 	struct wgx_served *s;
@@ -208,6 +225,7 @@ static void go_on(struct wgx_daemon *d)
 	cds_list_for_each_entry(s, &d->ifaces, all)
 		wgx_served_settle(s);
 	wgx_strict_reclaim(d);
+	empty_sockets(d);
 	wgx_attached_resume(d);
 }
 
@@ -573,6 +591,7 @@ void wgx_handover_finish(struct wgx_daemon *d)
 	wgx_served_prepared(d);
 	wgx_drops_of_nobody(d, now);
 	take_drops(d->handed_drops, now, d->drops);
+	empty_sockets(d);
 	cds_list_for_each_entry_safe(a, next, &d->suspended, all) {
 		cds_list_del(&a->all);
 		strict |= a->guard.on && !a->guard.inherited;
