@@ -240,7 +240,7 @@ run_units() {
 	unit_suite unit "$BUILD" 120
 	if any_wanted clang/; then
 		always build/clang 900 bash -c 'mk CC=clang SAN= IPSEC_MB=0 BUILD=build-clang all tests' &&
-			unit_suite clang build-clang 120
+			unit_suite clang build-clang 120 env WGX_DAY_RUNS=100
 	fi
 	if any_wanted asan/; then
 		mapfile -t list < <(targets unit test_)

@@ -114,6 +114,10 @@ for o in exempt protect; do
 done
 failure 'wg0' wgx attach wg0
 
+#--- restart
+usage "unexpected 'wg0'" wgx restart wg0
+usage "unknown option '--nonsense'" wgx restart --nonsense
+
 #--- show, top, monitor, metrics, doctor
 for c in show top monitor; do
 	usage "unexpected 'nonsense'" wgx $c wg0 nonsense

@@ -44,7 +44,8 @@ goes_on() { # what stays until it is stopped
 while read -r line <&3; do
 	case $line in
 	make* | apt-get* | systemctl*) ;; # CI, selftests/install.sh, selftests/deb_boot.sh
-	'WG_QUICK_USERSPACE_IMPLEMENTATION=wgx wg-quick'* | OPTIONS=*) ;; # netns/wg_quick, k8s/agent_k8s
+	'WG_QUICK_USERSPACE_IMPLEMENTATION=wgx wg-quick'* | OPTIONS=*) ;; # netns/wg_quick, k8s/three_nodes
+	buildah* | kubectl* | 'for n in $(kubectl '* | 'pod="pod -l '* | done) ;; # need a cluster; k8s/manifests has what they apply
 	'sysctl -w kernel.bpf_stats_enabled='*) ;; # the machine's, not a namespace's
 	'wgx up '* | 'wgx down '*) check "$line" run_line C "$line" ;;
 	'wgx metrics' | 'wgx monitor'*) check "$line" goes_on "$line" ;;
