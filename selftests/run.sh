@@ -271,8 +271,11 @@ one_ended() {
 	fi
 }
 
-# run_scripts limit path ...: these scripts, and those of these directories, SCRIPTS_AT_ONCE at a time: most wait most
-# of the time.
+# How many scripts are run now: one more when the programs have ended.
+slots() { echo $((SCRIPTS_AT_ONCE + $([ -e "$LOGS.aside" ] && echo 1 || echo 0))); }
+
+# run_scripts limit path ...: these scripts, and those of these directories, several at a time: most wait most of the
+# time.
 run_scripts() {
 	local limit=$1 f path name AGAIN=()
 	shift
@@ -282,7 +285,7 @@ run_scripts() {
 			name=${name%.sh}
 			wanted "$name" || continue
 			RUN=$((RUN + 1))
-			[ ${#CHILDREN[@]} -lt "$SCRIPTS_AT_ONCE" ] || one_ended
+			[ ${#CHILDREN[@]} -lt "$(slots)" ] || one_ended
 			start_bounded "$name" "$limit" "$LOGS/$name.log" "$f"
 		done
 	done
