@@ -287,12 +287,13 @@ static int fill_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-	int status;
+	int status, err;
 
-	if (fill_standard_streams())
-		return WGX_EXIT_FAILURE;
+	err = fill_standard_streams();
+	if (err)
+		return wgx_fail("cannot open /dev/null: %s", strerror(-err));
 	status = dispatch(argc, argv);
-	if (fflush(stdout) || ferror(stdout))
+	if ((fflush(stdout) || ferror(stdout)) && !wgx_has_failed())
 		status = wgx_fail("cannot write to standard output: %s", strerror(errno));
 	return status;
 }

@@ -17,6 +17,7 @@
 #define TEXT_SIZE 2048
 
 static const char *program = "wgx";
+static bool failed;
 
 void wgx_set_program(const char *name)
 {
@@ -52,11 +53,17 @@ int wgx_usage_error(const char *command, const char *format, ...)
 	return WGX_EXIT_USAGE;
 }
 
+bool wgx_has_failed(void)
+{
+	return failed;
+}
+
 int wgx_fail(const char *format, ...)
 {
 	char text[TEXT_SIZE];
 	va_list ap;
 
+	failed = true;
 	va_start(ap, format);
 	one_line(text, sizeof(text), format, ap);
 	va_end(ap);

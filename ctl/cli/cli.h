@@ -63,6 +63,8 @@ int wgx_usage_error(const char *command, const char *format, ...)
 
 /** wgx_fail() - "PROGRAM: text" on stderr. Return: WGX_EXIT_FAILURE. */
 int wgx_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** wgx_has_failed() - wgx_fail() has said something */
+bool wgx_has_failed(void);
 
 /**
  * wgx_create_interface() - what `wgx NAME` does: with the daemon of this network namespace, or a new one

@@ -103,8 +103,8 @@ static int map_rings(struct wgx_xsk *x)
 	if (!err)
 		err = map_ring(x, 1, off.fr.desc + x->ring_size * sizeof(uint64_t),
 			       (off_t)XDP_UMEM_PGOFF_FILL_RING, &fill);
-	if (err)
-		return err;
+	if (err || !rx || !fill)
+		return err ?: -ENOMEM;
 	x->rx = (struct xsk_ring_cons){
 		.mask = x->ring_size - 1,
 		.size = x->ring_size,
