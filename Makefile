@@ -253,7 +253,7 @@ sbom: $(BUILD)/wgx
 reproducible:
 	@selftests/reproducible.sh
 
-test-deb:
+test-deb: all
 	@selftests/deb.sh
 	@selftests/deb_boot.sh
 
