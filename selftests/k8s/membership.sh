@@ -48,9 +48,9 @@ on C ip addr add 2001:db8::33/64 dev eth0
 on C ip addr del 192.0.2.3/24 dev eth0
 on C ip addr del 2001:db8::3/64 dev eth0
 endpoints_of() { kube get node "$1" -o 'jsonpath={.metadata.annotations.wgx\.dev/endpoints}'; }
-endpoint_is() { endpoints_of "$1" | grep -qF "$2"; }
+endpoint_is() { grep -qF "$2" <<<"$(endpoints_of "$1")"; }
 check 'C publishes its new address' wait_for 60 endpoint_is node-c 192.0.2.33:51820
-knows_endpoint() { on "$1" wg show wg0 endpoints | grep -qF "$2:51820"; }
+knows_endpoint() { grep -qF "$2:51820" <<<"$(on "$1" wg show wg0 endpoints)"; }
 for h in A B D; do
 	check "$h knows it" wait_for 60 knows_endpoint $h 192.0.2.33
 done

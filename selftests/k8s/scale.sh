@@ -45,7 +45,7 @@ figure "lists until then: $(($(requests LIST) - lists)) of three agents, in page
 lists=$(requests LIST) patches=$(requests PATCH) cpu=$(cpu_ms A) watches=$(requests WATCH)
 streams_begin
 spawn K churn python3 "$SELFTESTS/k8s/nodes.py" $K:6443 "$WORK/plane" churn "$SIMULATED" "$RATE" "$DURATION"
-knows_endpoint() { on A wg show wg0 endpoints | grep -qF "$1:51820"; }
+knows_endpoint() { grep -qF "$1:51820" <<<"$(on A wg show wg0 endpoints)"; } # a pipe would end wg early
 worst=0 n=0 sum=0
 while kill -0 "${SPAWN_PID[churn]}" 2>/dev/null; do
 	n=$((n + 1))

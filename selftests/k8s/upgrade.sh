@@ -130,7 +130,7 @@ rotate_under_load() { # rotate_under_load A
 	check "$h: rotate" wgx $h agent rotate
 	rotated() { [ "$(key_of "node-${h,,}")" != "$old" ] && key_right $h; }
 	check "$h: the key is another" wait_for 120 rotated || why A B C
-	used() { local o; for o in A B C; do [ $o = $h ] || on $o wg show wg0 allowed-ips | grep -qF "$(own_key $h)	10.244.${NODE_N[$h]}.0/24" || return; done; }
+	used() { local o; for o in A B C; do [ $o = $h ] || grep -qF "$(own_key $h)	10.244.${NODE_N[$h]}.0/24" <<<"$(on $o wg show wg0 allowed-ips)" || return; done; }
 	check "$h: the others send under it" wait_for 60 used
 	sleep 2
 	for f in out in other; do
