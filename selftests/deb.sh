@@ -61,8 +61,8 @@ inside() {
 # What dpkg, and programs that other packages run at its behest, note for themselves is not ours.
 # shellcheck disable=SC2016
 files() {
-	inside sh -c 'find / -xdev \( -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log \
-		-o -path /root \) -prune -o ! -type d -print; getent group | cut -d: -f1' | sort
+	inside sh -c 'find /etc /opt /srv /usr /var -xdev \( -path /var/lib/dpkg -o -path /var/cache -o -path /var/log \
+		-o -path /var/tmp \) -prune -o ! -type d -print; getent group | cut -d: -f1' | sort
 }
 inside sh -c 'ls /var/lib/dpkg/info/wgx.list 2>/dev/null' && bail 'wgx is not installed here'
 files >"$WORK/before"
