@@ -219,8 +219,9 @@ check 'it works, and so does wg0' wait_for 20 both_up
 
 # ---- an upgrade under it ----
 
-session() { daemon_pid A wg0 && on A wgx show --json | jq '.interfaces[].peers[].latest_handshake' && on B wg show wg0 latest-handshakes; }
+session() { on A wgx show --json | jq '.interfaces[].peers[].latest_handshake' && on B wg show wg0 latest-handshakes; }
 session >"$WORK/session"
+daemon=$(daemon_pid A wg0)
 metrics_pid=$(on A systemctl show -p MainPID --value wgx-metrics)
 dpkg-deb -R "$DEB" "$WORK/next" && sed -i 's/^Version: .*/&+next1/' "$WORK/next/DEBIAN/control" &&
 	dpkg-deb --root-owner-group -b "$WORK/next" "$WORK/debs/next.deb" >/dev/null
@@ -229,7 +230,8 @@ ping=$!
 check 'upgrade' on A dpkg -i /debs/next.deb
 kill -INT $ping && wait $ping
 check_equal 'no packet was lost meanwhile' "$(grep -o '[^ ]*% packet loss' "$WORK/ping.log")" '0% packet loss'
-check_equal 'the same daemon and the same session' "$(session)" "$(cat "$WORK/session")"
+check_equal 'the same session' "$(session)" "$(cat "$WORK/session")"
+check 'of the new daemon' [ "$(daemon_pid A wg0)" != "$daemon" ]
 check 'wgx-metrics is the new one' [ "$(on A systemctl show -p MainPID --value wgx-metrics)" != "$metrics_pid" ]
 check 'and serves' wait_for 20 metrics_ok
 check_equal 'the units are up' "$(for u in wgx@wg0 wgx-boot@wg1 wgx-metrics; do state_of $u; done | xargs)" 'active active active'

@@ -22,6 +22,9 @@ struct wgx_quick {
 /* up.c: the one argument of up and down is argv[optind] then; @ret_wait NULL: the command has no --wait */
 int wgx_quick_arguments(const char *command, int argc, char **argv, bool *ret_wait);
 
+/* The exit status by which a service manager knows that starting again helps: deploy/wgx@.service */
+#define WGX_QUICK_DAEMON_DIED 3
+
 /*
  * wait.c: until the interface is deleted, or has no daemon any more; tells a service manager first that it is up
  * (sd_notify(3)). Return: an exit status.

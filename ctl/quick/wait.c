@@ -104,5 +104,8 @@ int wgx_quick_wait(const char *name)
 		if (wait_with(name) || !if_nametoindex(name))
 			return WGX_EXIT_OK;
 	} while (has_successor(name));
-	return if_nametoindex(name) ? wgx_fail("%s: its daemon has died", name) : WGX_EXIT_OK;
+	if (!if_nametoindex(name))
+		return WGX_EXIT_OK;
+	(void)wgx_fail("%s: its daemon has died", name);
+	return WGX_QUICK_DAEMON_DIED;
 }

@@ -164,7 +164,7 @@ ends() { # ends STATUS
 }
 check 'up --wait, which is up already' waits
 check 'the daemon is killed' kill_daemon_only
-check 'up --wait fails' ends 1
+check 'up --wait fails' ends 3
 check 'and says why' grep -q 'wg0: its daemon has died' "$WORK/waits.log"
 check 'up --wait again' waits
 check 'ping' wait_for 20 passes
