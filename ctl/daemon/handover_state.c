@@ -57,16 +57,8 @@ static void prefixes(struct wgx_codec *c, struct wgx_prefix **list, unsigned int
 		}
 	}
 	*n = count;
-	for (uint32_t i = 0; i < count; i++) {
-		struct wgx_prefix *p = &(*list)[i];
-		uint32_t family = p->family, cidr = p->cidr;
-
-		wgx_codec_u32(c, &family);
-		wgx_codec_upto(c, &cidr, 128);
-		wgx_codec_bytes(c, p->addr, sizeof(p->addr));
-		p->family = (uint8_t)family;
-		p->cidr = (uint8_t)cidr;
-	}
+	for (uint32_t i = 0; i < count; i++)
+		wgx_prefix_codec(c, &(*list)[i]);
 }
 
 static void guard(struct wgx_codec *c, struct wgx_guard *g)

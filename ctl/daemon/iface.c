@@ -116,6 +116,16 @@ static const struct wgx_device_ops device_ops = {
 
 /* ---- making one ---- */
 
+/* By which packets and ICMP messages get into wg0; in the private namespace. */
+static int open_inject(struct wgx_served *s)
+{
+	s->path.inject_fd = wgx_inject_open(s->link.far_ifindex);
+	if (s->path.inject_fd < 0)
+		return s->path.inject_fd;
+	s->path.icmp_fd = wgx_inject_open(s->link.far_ifindex);
+	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
+}
+
 /* On the private namespace's thread: the far end's ring, program and sockets. */
 static int open_far_end(void *arg)
 {
@@ -131,11 +141,7 @@ static int open_far_end(void *arg)
 	err = wgx_steer_attach(s->steer, s->link.far_ifindex);
 	if (err)
 		return err;
-	s->path.inject_fd = wgx_inject_open(s->link.far_ifindex);
-	if (s->path.inject_fd < 0)
-		return s->path.inject_fd;
-	s->path.icmp_fd = wgx_inject_open(s->link.far_ifindex);
-	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
+	return open_inject(s);
 }
 
 /* By its far end, which is always here: wg0 may be in another namespace, and its index be another's. */
@@ -456,11 +462,7 @@ static int inherit_far_end(void *arg)
 	err = wgx_steer_set_xsk(s->steer, 0, s->path.xsk->fd);
 	if (err)
 		return err;
-	s->path.inject_fd = wgx_inject_open(s->link.far_ifindex);
-	if (s->path.inject_fd < 0)
-		return s->path.inject_fd;
-	s->path.icmp_fd = wgx_inject_open(s->link.far_ifindex);
-	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
+	return open_inject(s);
 }
 
 void wgx_served_bequeath(const struct wgx_served *s, struct wgx_inherited *ret)

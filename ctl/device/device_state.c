@@ -9,7 +9,7 @@
 
 /* ---- allowed IPs ---- */
 
-static void prefix(struct wgx_codec *c, struct wgx_prefix *p)
+void wgx_prefix_codec(struct wgx_codec *c, struct wgx_prefix *p)
 {
 	uint32_t family = p->family, cidr = p->cidr;
 
@@ -30,7 +30,7 @@ static int write_prefix(const struct wgx_prefix *p, void *c)
 {
 	struct wgx_prefix copy = *p;
 
-	prefix(c, &copy);
+	wgx_prefix_codec(c, &copy);
 	return 0;
 }
 
@@ -46,7 +46,7 @@ static void prefixes(struct wgx_codec *c, struct wgx_peer *peer)
 	if (!c->reading)
 		wgx_allowedips_each(&dev->allowed, &peer->allowed, write_prefix, c);
 	for (; c->reading && n && !c->failed; n--) {
-		prefix(c, &p);
+		wgx_prefix_codec(c, &p);
 		if (c->failed || wgx_peer_add_prefix(peer, &p))
 			c->failed = true;
 		wgx_device_pause(dev);

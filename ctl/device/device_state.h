@@ -5,6 +5,7 @@
 
 struct wgx_codec;
 struct wgx_device;
+struct wgx_prefix;
 
 /**
  * wgx_device_codec() - write @dev, while neither workers nor the protocol thread run; or read into one that was just
@@ -14,5 +15,7 @@ struct wgx_device;
  * Packets that wait for a handshake are not in it.
  */
 void wgx_device_codec(struct wgx_device *dev, struct wgx_codec *c);
+/** wgx_prefix_codec() - one network; of what is read only the length is judged, and that by no more than 128 */
+void wgx_prefix_codec(struct wgx_codec *c, struct wgx_prefix *p);
 
 #endif

@@ -4,9 +4,8 @@
  * memory comes back, whatever was refused where; and what is taken can be written, taken again and written the same.
  */
 #include "fuzz/fuzz.h"
-#include "unit/fake_device.h"
+#include "unit/model_bytes.h"
 
-#include "device/device_state.h"
 #include "proto/codec.h"
 
 static void fuzz_begin(void)
@@ -23,21 +22,6 @@ static bool read_model(struct fake *f, uint8_t *bytes, size_t size)
 	wgx_device_commit(f->dev);
 	fake_check(f);
 	return !c.failed;
-}
-
-static struct wgx_codec write_model(struct fake *f)
-{
-	struct wgx_codec c = {0};
-
-	wgx_device_lock(f->dev);
-	wgx_device_codec(f->dev, &c);
-	c = (struct wgx_codec){.p = malloc(c.at), .size = c.at};
-	assert_non_null(c.p);
-	wgx_device_codec(f->dev, &c);
-	wgx_device_unlock(f->dev);
-	assert_false(c.failed);
-	assert_int_equal(c.at, c.size);
-	return c;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -5,14 +5,13 @@
  * is refused, with nothing left of it.
  */
 #define SIM_RUNS_A_MINUTE 2000 /* each new process looks at its timers */
-#include "fake_device.h"
 #include "line_test.h"
+#include "model_bytes.h"
 #include "sim.h"
 #include "uapi_client.h"
 
 #include "daemon/handover_state.h"
 #include "daemon/state.h"
-#include "device/device_state.h"
 #include "device/name.h"
 #include "proto/codec.h"
 
@@ -153,21 +152,6 @@ static struct fake *make_model(void)
 	atomic_store(&other->rx_packets, 18);
 	wgx_device_unlock(f->dev);
 	return f;
-}
-
-static struct wgx_codec write_model(struct fake *f)
-{
-	struct wgx_codec c = {0};
-
-	wgx_device_lock(f->dev);
-	wgx_device_codec(f->dev, &c);
-	c = (struct wgx_codec){.p = malloc(c.at), .size = c.at};
-	assert_non_null(c.p);
-	wgx_device_codec(f->dev, &c);
-	wgx_device_unlock(f->dev);
-	assert_false(c.failed);
-	assert_int_equal(c.at, c.size);
-	return c;
 }
 
 /* @bytes: in memory of that size and no more */
