@@ -441,6 +441,17 @@ tunnel_pair() {
 	addr B wg0 10.7.0.2/24 fd07::2/64
 }
 
+# far_end: B's end of a tunnel with A, by wgx, 10.7.0.2. A's is the test's to make; its key is there.
+far_end() {
+	impl_up B wg0 wgx || return
+	key_for A wg0
+	key_for B wg0
+	on B wg set wg0 listen-port 51820 private-key "$WORK/B.wg0.key" || return
+	wg_peer B wg0 A wg0 allowed-ips 10.7.0.1/32 || return
+	on B ip link set wg0 up || return
+	addr B wg0 10.7.0.2/24
+}
+
 underlay_pair() {
 	host_add A B
 	link A eth0 B eth0

@@ -34,13 +34,7 @@ end_group() {
 trap 'cleanup; end_group' EXIT
 
 underlay_pair
-check 'B' impl_up B wg0 wgx || finish
-key_for A wg0
-key_for B wg0
-on B wg set wg0 listen-port 51820 private-key "$WORK/B.wg0.key"
-wg_peer B wg0 A wg0 allowed-ips 10.7.0.1/32
-on B ip link set wg0 up
-addr B wg0 10.7.0.2/24
+check 'B' far_end || finish
 mkdir -m 0700 "$WORK/A"
 (umask 077 && cat >"$WORK/A/wg0.conf") <<END
 [Interface]

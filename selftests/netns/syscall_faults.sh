@@ -16,13 +16,7 @@ SO=$TOP/build/selftests/tools/faults.so # never with sanitizers
 [ -e "$SO" ] || bail 'tools are built' "$SO is not there; run make tools"
 
 underlay_pair
-check 'B' impl_up B wg0 wgx || finish
-key_for A wg0
-key_for B wg0
-on B wg set wg0 listen-port 51820 private-key "$WORK/B.wg0.key"
-wg_peer B wg0 A wg0 allowed-ips 10.7.0.1/32
-on B ip link set wg0 up
-addr B wg0 10.7.0.2/24
+check 'B' far_end || finish
 mkdir -m 0700 "$WORK/faults"
 cp "$WORK/A.wg0.key" "$WORK/faults/key"
 (umask 077 && wg genpsk >"$WORK/faults/psk")

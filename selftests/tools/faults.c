@@ -257,35 +257,24 @@ static long refuse(int error)
 	return -1;
 }
 
-int open(const char *path, int flags, ...)
-{
-	mode_t mode = 0;
-	va_list list;
-
-	va_start(list, flags);
-	if (flags & (O_CREAT | O_TMPFILE))
-		mode = va_arg(list, mode_t);
-	va_end(list);
-	if (fails("open", __builtin_return_address(0)))
-		return (int)refuse(EMFILE);
-	resolve();
-	return real_open(path, flags, mode);
-}
-
-int open64(const char *path, int flags, ...)
-{
-	mode_t mode = 0;
-	va_list list;
-
-	va_start(list, flags);
-	if (flags & (O_CREAT | O_TMPFILE))
-		mode = va_arg(list, mode_t);
-	va_end(list);
-	if (fails("open64", __builtin_return_address(0)))
-		return (int)refuse(EMFILE);
-	resolve();
-	return real_open64(path, flags, mode);
-}
+/* With and without 64 in the name, glibc has the same. */
+#define OPEN(name)                                             \
+	int name(const char *path, int flags, ...)             \
+	{                                                      \
+		mode_t mode = 0;                               \
+		va_list list;                                  \
+                                                               \
+		va_start(list, flags);                         \
+		if (flags & (O_CREAT | O_TMPFILE))             \
+			mode = va_arg(list, mode_t);           \
+		va_end(list);                                  \
+		if (fails(#name, __builtin_return_address(0))) \
+			return (int)refuse(EMFILE);            \
+		resolve();                                     \
+		return real_##name(path, flags, mode);         \
+	}
+OPEN(open)
+OPEN(open64)
 
 int openat(int dir, const char *path, int flags, ...)
 {
@@ -302,33 +291,22 @@ int openat(int dir, const char *path, int flags, ...)
 	return real_openat(dir, path, flags, mode);
 }
 
-int fcntl(int fd, int what, ...)
-{
-	va_list list;
-	void *arg;
-
-	va_start(list, what);
-	arg = va_arg(list, void *);
-	va_end(list);
-	if (fails("fcntl", __builtin_return_address(0)))
-		return (int)refuse(what == F_SETLK || what == F_GETLK ? ENOLCK : EMFILE);
-	resolve();
-	return real_fcntl(fd, what, arg);
-}
-
-int fcntl64(int fd, int what, ...)
-{
-	va_list list;
-	void *arg;
-
-	va_start(list, what);
-	arg = va_arg(list, void *);
-	va_end(list);
-	if (fails("fcntl64", __builtin_return_address(0)))
-		return (int)refuse(what == F_SETLK || what == F_GETLK ? ENOLCK : EMFILE);
-	resolve();
-	return real_fcntl64(fd, what, arg);
-}
+#define FCNTL(name)                                                                               \
+	int name(int fd, int what, ...)                                                           \
+	{                                                                                         \
+		va_list list;                                                                     \
+		void *arg;                                                                        \
+                                                                                                  \
+		va_start(list, what);                                                             \
+		arg = va_arg(list, void *);                                                       \
+		va_end(list);                                                                     \
+		if (fails(#name, __builtin_return_address(0)))                                    \
+			return (int)refuse(what == F_SETLK || what == F_GETLK ? ENOLCK : EMFILE); \
+		resolve();                                                                        \
+		return real_##name(fd, what, arg);                                                \
+	}
+FCNTL(fcntl)
+FCNTL(fcntl64)
 
 int ioctl(int fd, unsigned long what, ...)
 {
