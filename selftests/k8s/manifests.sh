@@ -6,14 +6,10 @@
 #
 #	A eth0 192.0.2.1 ==== eth0 192.0.2.100 K, the control plane
 . "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../netns/agent.inc"
-PATH=$PATH:${KUBE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wgx-kube} # a kubectl, where none is installed
-require wg jq openssl curl kubectl python3
+. "$(dirname "$0")/plane.inc"
+require_plane python3
 python3 -c 'import yaml' 2>/dev/null || skip_all 'needs python3-yaml'
-require_wgx
-PLANE=$SELFTESTS/k8s/control_plane
 DEPLOY=$TOP/deploy/kubernetes
-"$PLANE" ready || skip_all 'the control plane is not built: selftests/k8s/control_plane build'
 
 #--- offline
 SCHEMAS=("$SELFTESTS"/k8s/schema/*.json)
@@ -32,29 +28,12 @@ check_equal 'Events are written in the namespace default' "$(manifests base | aw
 	/^  namespace:/ && k ~ /^Role/ { print k, $2; k = "" }' | xargs)" 'Role default RoleBinding default'
 
 #--- the control plane
-K=192.0.2.100
-kube() { on K kubectl --kubeconfig "$WORK/plane/kubeconfig" --request-timeout=10s "$@"; }
-api_ready() { on K curl -sf --cacert "$WORK/plane/ca.crt" --cert "$WORK/plane/admin.crt" --key "$WORK/plane/admin.key" \
-	"https://$K:6443/readyz"; }
-plane_start() {
-	"$PLANE" certs "$WORK/plane" $K || return
-	spawn K etcd "$PLANE" etcd "$WORK/plane"
-	spawn K apiserver "$PLANE" apiserver "$WORK/plane" $K
-	wait_for 120 api_ready || return
-	spawn K controllers "$PLANE" controllers "$WORK/plane"
-}
 has_networks() { [ -n "$(kube get node node-a -o 'jsonpath={.spec.podCIDRs}')" ]; }
-token() { kube create -f - --raw /api/v1/namespaces/wgx-system/serviceaccounts/wgx-agent/token <<-END | jq -r .status.token
-	{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-	 "spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}}
-END
-}
-new_token() { token >"$WORK/token.new" && [ -s "$WORK/token.new" ] && mv "$WORK/token.new" "$WORK/token"; }
 host_add A K
 link A eth0 K eth0
 addr A eth0 192.0.2.1/24
 addr K eth0 $K/24
-check 'the control plane starts' plane_start || { tail -n 20 "$WORK"/{etcd,apiserver}.log | diag && finish; }
+check 'the control plane starts' plane_start 120 || { tail -n 20 "$WORK"/{etcd,apiserver}.log | diag && finish; }
 
 #--- server-side dry run
 on_server() { # on_server DIRECTORY: what the API server knows of it
