@@ -9,6 +9,7 @@ import sys
 
 TITLES = {
     "tcp1": "TCP ×1", "tcp4": "TCP ×4", "bidir": "TCP both ways at once", "rr": "request/response",
+    "fixed": "TCP held at 1 Gbit/s", "lossless": "UDP without loss, 1392 bytes", "idle": "no traffic, both daemons",
     "none": "no flood", "badmac1": "initiations with a wrong mac1", "mac1": "initiations with the right mac1",
     "mac2": "initiations with the right mac1 and a wrong cookie", "index": "data with random indices",
     "tag": "data with a right index and a wrong tag", "replay": "replayed data",
@@ -18,7 +19,7 @@ TITLES = {
     "pass": "a link that passes superframes", "segment": "a link that segments (GRO at the receiver)",
 }
 SIDE = ("cpu", "retransmits", "sent-kpps") # said beside the value, not a row of their own
-LESS = ("us", "s", "ns", "cores") # units of which less is better
+LESS = ("us", "s", "ns", "cores", "ns/B", "ms/s") # units of which less is better
 
 
 def load(path):

@@ -5,13 +5,14 @@
 #	A wg0 10.7.0.1 -- eth0 192.0.2.1, 2001:db8::1 ==== eth0 -- wg0 10.7.0.2 B
 #
 #	selftests/bench/tunnel.sh [--write] [--impls "wgx wireguard-go"] [--links "pass segment"]
-#	                          [--tests "tcp1 tcp4 bidir udp1392 udp64 rr"]
+#	                          [--tests "tcp1 tcp4 bidir fixed udp1392 lossless udp64 rr idle"]
 #
 # ROUNDS (5) rounds of T (3) seconds a test; medians and ratios are printed, --write puts them into
 # RESULTS.md as well. Links: `pass` is a veth that passes superframes; `segment` is one that cuts them
 # at the sender and has GRO at the receiver, as a real NIC has. UDP is sent without a limit and counted
 # where it comes out of wg0: IPv4 datagrams that reached a UDP socket or overflowed it. Those tests go
-# over outer IPv6, so that the tunnel's own datagrams are not in that count.
+# over outer IPv6, so that the tunnel's own datagrams are not in that count. fixed: TCP held at 1 Gbit/s. lossless: the
+# highest rate of 1392 bytes of which 99.9 % arrive, by bisection. idle: the processor time of both daemons without traffic.
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/../lib.sh"
 . "$HERE/bench.inc"
@@ -20,7 +21,7 @@ ROUNDS=${ROUNDS:-5}
 export T=${T:-3}
 IMPLS=(wgx wireguard-go)
 LINKS=(pass segment)
-TESTS_WANTED=(tcp1 tcp4 bidir udp1392 udp64 rr)
+TESTS_WANTED=(tcp1 tcp4 bidir fixed udp1392 lossless udp64 rr idle)
 WRITE=no
 COMMAND="ROUNDS=$ROUNDS T=$T selftests/bench/tunnel.sh $*"
 while [ $# -gt 0 ]; do
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
 	--impls) read -ra IMPLS <<<"$2" && shift ;;
 	--links) read -ra LINKS <<<"$2" && shift ;;
 	--tests) read -ra TESTS_WANTED <<<"$2" && shift ;;
-	*) sed -n '3,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
+	*) sed -n '3,15s/^# \{0,1\}//p' "$0" && exit 2 ;;
 	esac
 	shift
 done
@@ -60,23 +61,81 @@ tcp() { # tcp name [iperf3 arguments ...]
 
 udp_in() { echo $(($(nstat_get B UdpInDatagrams) + $(nstat_get B UdpInErrors) - $(nstat_get B UdpInCsumErrors))); }
 
-udp() { # udp name size
-	local before after start seconds
+udp_over_ipv6() { # udp_over_ipv6 command ...: with the outer packets over IPv6
 	wg_peer A wg0 B wg0 endpoint '[2001:db8::2]:51820'
-	ping_ok A 10.7.0.2 >"$WORK/ping.log" || return
-	before=$(udp_in)
-	read -ra start < <(cpu_busy_idle)
-	if ! iperf A 10.7.0.2 -u -b 0 -l "$2" >"$WORK/iperf.err" 2>&1; then
-		echo "    $IMPL $1: $(<"$WORK/iperf.err")" >&2
-		return
+	if ping_ok A 10.7.0.2 >"$WORK/ping.log"; then
+		"$@"
 	fi
-	after=$(udp_in)
-	record "$1" cpu "$(cpu_since "${start[@]}")"
-	seconds=$(iperf_get '.end.sum.seconds')
-	record "$1" kpps "$(awk -v n=$((after - before)) -v s="$seconds" 'BEGIN { printf "%.1f", n / s / 1e3 }')"
-	record "$1" sent-kpps "$(iperf_get '.end.sum | .packets / .seconds / 1e3')"
 	wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820
 	ping_ok A 10.7.0.2 >"$WORK/ping.log"
+}
+
+# udp_send size rate: sets SENT and ARRIVED, in packets, and SECONDS_SENT
+udp_send() {
+	local before
+	before=$(udp_in)
+	if ! iperf A 10.7.0.2 -u -b "$2" -l "$1" >"$WORK/iperf.err" 2>&1; then
+		echo "    $IMPL UDP: $(<"$WORK/iperf.err")" >&2
+		return 1
+	fi
+	ARRIVED=$(($(udp_in) - before))
+	SENT=$(iperf_get '.end.sum.packets')
+	SECONDS_SENT=$(iperf_get '.end.sum.seconds')
+}
+
+udp() { # udp name size
+	local start
+	read -ra start < <(cpu_busy_idle)
+	udp_send "$2" 0 || return
+	record "$1" cpu "$(cpu_since "${start[@]}")"
+	record "$1" kpps "$(awk -v n="$ARRIVED" -v s="$SECONDS_SENT" 'BEGIN { printf "%.1f", n / s / 1e3 }')"
+	record "$1" sent-kpps "$(iperf_get '.end.sum | .packets / .seconds / 1e3')"
+}
+
+lossless() { # lossless name size: seven steps, each half of what is left
+	local low=0 high=400000 rate sent step
+	for step in 1 2 3 4 5 6 7; do
+		rate=$(((low + high) / 2))
+		T=1 udp_send "$2" $((rate * $2 * 8)) || return
+		sent=$(awk -v n="$SENT" -v s="$SECONDS_SENT" 'BEGIN { printf "%d", n / s }')
+		if [ $((ARRIVED * 1000)) -ge $((SENT * 999)) ]; then
+			[ "$sent" -le "$low" ] || low=$sent
+			# the sender gave no more than that
+			[ $((sent * 100)) -ge $((rate * 97)) ] || high=$rate
+		else
+			high=$rate
+		fi
+	done
+	record "$1" kpps "$(awk -v r="$low" 'BEGIN { printf "%.1f", r / 1e3 }')"
+}
+
+fixed() {
+	local start cores bytes
+	read -ra start < <(cpu_busy_idle)
+	iperf A 10.7.0.2 -b 1G >"$WORK/iperf.err" 2>&1 || return
+	cores=$(cpu_since "${start[@]}")
+	bytes=$(iperf_get '.end.sum_received.bytes')
+	record fixed cpu "$cores"
+	record fixed Gbit/s "$(iperf_get '.end.sum_received.bits_per_second / 1e9')"
+	record fixed ns/B "$(awk -v c="$cores" -v s="$(iperf_get '.end.sum_received.seconds')" -v b="$bytes" \
+		'BEGIN { printf "%.2f", c * s * 1e9 / b }')"
+}
+
+# daemons_ns: what both daemons have used of processors, in ns
+daemons_ns() {
+	local h
+	for h in A B; do
+		# shellcheck disable=SC2016
+		on $h sh -c 'cat /proc/$1/task/*/schedstat' sh "$(daemon_pid $h wg0)"
+	done | awk '{ s += $1 } END { printf "%.0f\n", s }'
+}
+
+idle() {
+	local before
+	sleep 1
+	before=$(daemons_ns)
+	sleep "$T"
+	record idle ms/s "$((($(daemons_ns) - before) / 1000 / T))e-3"
 }
 
 latency() {
@@ -94,7 +153,10 @@ run_test() {
 	tcp1) tcp tcp1 ;;
 	tcp4) tcp tcp4 -P 4 ;;
 	bidir) tcp bidir --bidir ;;
-	udp*) udp "$1" "${1#udp}" ;;
+	fixed) fixed ;;
+	lossless) udp_over_ipv6 lossless lossless 1392 ;;
+	idle) idle ;;
+	udp*) udp_over_ipv6 udp "$1" "${1#udp}" ;;
 	rr) latency ;;
 	*) die "no test called $1" ;;
 	esac
