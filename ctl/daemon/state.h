@@ -59,7 +59,7 @@ struct wgx_served {
 	bool doomed; /* to be deleted at the end of this turn of the loop */
 	int strict_slot; /* of the strict program's tries; -1: none */
 	bool strict_incomplete; /* its allowed_ips maps lack some: they were full */
-	uint8_t default_routes; /* bits of the prefixes that make one, see daemon/strict.c */
+	uint8_t default_routes; /* bits of the prefixes that make one, see daemon/strict_default.c */
 	int lan_slot; /* of the router path's programs; -1: none */
 	int lan_link; /* on its ingress; -1: none */
 	bool unhooked,
@@ -263,7 +263,7 @@ void wgx_attached_free_xsks(struct wgx_attached *a);
 /** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
 int wgx_ingress_ready(struct wgx_daemon *d);
 
-/* daemon/strict.c */
+/* daemon/strict*.c; what they share is in daemon/strict.h */
 
 /** wgx_strict_set() - strict mode of @a as @wanted, on or off; 0, or a negative errno with nothing changed */
 int wgx_strict_set(struct wgx_daemon *d, struct wgx_attached *a, const struct wgx_guard *wanted);
@@ -278,8 +278,7 @@ int wgx_strict_adopt(struct wgx_daemon *d);
 void wgx_strict_confirm(struct wgx_daemon *d);
 /**
  * wgx_strict_end_begin() - the daemon is about to end: what protects networks stays; what it has not confirmed it
- *	leaves as it found it, while
- * interfaces of the dead daemon are there
+ *	leaves as it found it, while interfaces of the dead daemon are there
  */
 void wgx_strict_end_begin(struct wgx_daemon *d);
 /** wgx_strict_end() - when devices and interfaces are gone */
