@@ -237,6 +237,14 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum 
 	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size);
 /** wgx_detach() - a device that is attached or awaited; @error: for the user, on failure */
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
+const char *wgx_attached_mode(const struct wgx_attached *a);
+/** wgx_attached_wanted() - the name of a mode, or "auto", as it is kept in wgx_attached.wanted */
+const char *wgx_attached_wanted(const char *name);
+/** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
+int wgx_ingress_ready(struct wgx_daemon *d);
+
+/* daemon/attached.c */
+
 /** wgx_attached_free() - detach one; the device may be gone already */
 void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a);
 /** wgx_attached_lost() - its device is gone; another of that name will be attached in its place */
@@ -245,23 +253,27 @@ void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a);
 void wgx_attached_back(struct wgx_daemon *d, const char *name);
 /** wgx_awaited_free() - wait for none any more */
 void wgx_awaited_free(struct wgx_daemon *d);
-/** wgx_collector_lost() - somebody deleted its device: another takes its place */
-void wgx_collector_lost(struct wgx_daemon *d);
-/** wgx_collector_again() - put back what somebody has detached from it; -EALREADY: nothing, 0, or a negative errno */
-int wgx_collector_again(struct wgx_daemon *d);
-const char *wgx_attached_mode(const struct wgx_attached *a);
-/** wgx_attached_wanted() - the name of a mode, or "auto", as it is kept in wgx_attached.wanted */
-const char *wgx_attached_wanted(const char *name);
-/** wgx_attached_open_xsks() - AF_XDP sockets on all queues; where it fails, some may be there: see wgx_attached_free_xsks() */
-int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
-			   const struct wgx_link_info *info);
 /** wgx_attached_suspend() - take all devices back to the UDP sockets, for a while; strict mode stays on */
 void wgx_attached_suspend(struct wgx_daemon *d);
 /** wgx_attached_resume() - and attach them again as they were; what fails is logged */
 void wgx_attached_resume(struct wgx_daemon *d);
+
+/* daemon/collector.c */
+
+/** wgx_collector_lost() - somebody deleted its device: another takes its place */
+void wgx_collector_lost(struct wgx_daemon *d);
+/** wgx_collector_again() - put back what somebody has detached from it; -EALREADY: nothing, 0, or a negative errno */
+int wgx_collector_again(struct wgx_daemon *d);
+
+/* daemon/xsks.c */
+
+/**
+ * wgx_attached_open_xsks() - an AF_XDP socket on each of the device's queues: what comes in on one without would pass
+ *	to the UDP socket, or the stack. Where it fails, some may be there: see wgx_attached_free_xsks()
+ */
+int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
+			   const struct wgx_link_info *info);
 void wgx_attached_free_xsks(struct wgx_attached *a);
-/** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
-int wgx_ingress_ready(struct wgx_daemon *d);
 
 /* daemon/strict*.c; what they share is in daemon/strict.h */
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Devices that are attached, and what becomes of them: they go away and come back, and stand aside while another
+ * process takes over.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/attach.h"
+#include "daemon/drops.h"
+#include "daemon/log.h"
+
+struct wgx_attached *wgx_attached_find(struct cds_list_head *list, const char *device)
+{
+	struct wgx_attached *a;
+
+	cds_list_for_each_entry(a, list, all)
+		if (!strcmp(a->name, device))
+			return a;
+	return NULL;
+}
+
+bool wgx_attached_release(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	wgx_lan_off(d, a);
+	wgx_ingress_detach(a->attachment);
+	a->attachment = NULL;
+	for (unsigned int i = 0; i < a->n_xsks; i++)
+		wgx_xsks_drain(a->xsks[i]);
+	cds_list_del(&a->all);
+	if (a->n_xsks && wgx_ports_update(d)) {
+		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", a->name);
+		return false;
+	}
+	for (unsigned int i = 0; i < a->n_xsks; i++)
+		wgx_drops_retire_ring(d, a->xsks[i], false);
+	wgx_attached_free_xsks(a);
+	wgx_collector_drop_unneeded(d);
+	return true;
+}
+
+void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	wgx_strict_off(d, a);
+	if (wgx_attached_release(d, a))
+		free(a);
+}
+
+/* ---- it goes away ---- */
+
+void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	wgx_log(WGX_LOG_WARN, "%s: the device went away; attached again when it is back", a->name);
+	wgx_tell_device(d, WGX_NEWS_DEVICE_GONE, a->name, NULL);
+	wgx_strict_lost(d, a);
+	if (!wgx_attached_release(d, a))
+		return;
+	a->ifindex = 0;
+	cds_list_add_tail(&a->all, &d->awaited);
+	wgx_attached_back(d, a->name); /* it may be back, and that have been told before */
+}
+
+void wgx_attached_back(struct wgx_daemon *d, const char *name)
+{
+	struct wgx_attached *a = wgx_attached_find(&d->awaited, name);
+	struct wgx_link_info info;
+	const char *mode;
+	char error[512];
+
+	if (!a || wgx_link_query(name, &info) ||
+	    !wgx_attach(d, name, a->wanted, a->lan, &a->guard, &mode, error, sizeof(error)))
+		return;
+	wgx_log(WGX_LOG_WARN, "it is back: %s", error);
+	/* slower than wanted, but nothing leaks */
+	if (a->guard.on &&
+	    wgx_attach(d, name, "none", WGX_LAN_OFF, &a->guard, &mode, error, sizeof(error)))
+		wgx_log(WGX_LOG_ERR, "%s", error);
+}
+
+bool wgx_awaited_forget(struct wgx_daemon *d, const char *device)
+{
+	struct wgx_attached *a = wgx_attached_find(&d->awaited, device);
+
+	if (!a)
+		return false;
+	wgx_strict_off(d, a);
+	cds_list_del(&a->all);
+	free(a);
+	return true;
+}
+
+void wgx_awaited_free(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->awaited, all) {
+		wgx_strict_off(d, a);
+		cds_list_del(&a->all);
+		free(a);
+	}
+}
+
+/* ---- it stands aside ---- */
+
+void wgx_attached_suspend(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->attached, all) {
+		(void)wgx_attached_release(d, a);
+		cds_list_add_tail(&a->all, &d->suspended);
+	}
+}
+
+static void resume(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	struct wgx_link_info info;
+	char text[512] = "";
+	int err = wgx_link_query_index(a->ifindex, &info);
+
+	cds_list_del(&a->all);
+	cds_list_add_tail(&a->all, &d->attached);
+	if (err)
+		return; /* netlink tells of it */
+	err = wgx_attached_hook(d, a, &info, text, sizeof(text));
+	if (err)
+		a->mode = WGX_INGRESS_NONE;
+	if (!err && a->lan)
+		err = wgx_lan_on(d, a, &info, text, sizeof(text));
+	if (err)
+		wgx_log(WGX_LOG_ERR, "%s: attached again: %s", a->name,
+			*text ? text : strerror(-err));
+}
+
+void wgx_attached_resume(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->suspended, all)
+		resume(d, a);
+	if (wgx_ports_update(d))
+		wgx_log(WGX_LOG_ERR, "no memory to serve the devices again");
+}
