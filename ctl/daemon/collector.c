@@ -31,8 +31,8 @@ static int attach_collector(void *arg)
 	const struct wgx_daemon *d = arg;
 	const struct wgx_collector *c = &d->collector;
 
-	return wgx_steer_attach(c->steer,
-				d->features->redirect_peer ? c->link.far_ifindex : c->link.ifindex);
+	return wgx_hook_attach(wgx_steer_hook(c->steer),
+			       d->features->redirect_peer ? c->link.far_ifindex : c->link.ifindex);
 }
 
 static int open_collector(void *arg)
@@ -56,9 +56,8 @@ int wgx_collector_again(struct wgx_daemon *d)
 {
 	struct wgx_collector *c = &d->collector;
 
-	if (!c->there || wgx_steer_attached(c->steer))
+	if (!c->there || wgx_hook_in_force(wgx_steer_hook(c->steer)))
 		return -EALREADY;
-	wgx_steer_detach(c->steer);
 	return d->features->redirect_peer ? wgx_netns_call(d->ns, attach_collector, d)
 					  : attach_collector(d);
 }

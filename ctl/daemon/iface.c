@@ -138,7 +138,7 @@ static int open_far_end(void *arg)
 	err = wgx_steer_set_xsk(s->steer, 0, s->path.xsk->fd);
 	if (err)
 		return err;
-	err = wgx_steer_attach(s->steer, s->link.far_ifindex);
+	err = wgx_hook_attach(wgx_steer_hook(s->steer), s->link.far_ifindex);
 	if (err)
 		return err;
 	return open_inject(s);
@@ -242,7 +242,7 @@ static void free_served(struct wgx_served *s)
 	remove_peers(s->path.dev);
 	wgx_drops_end(s);
 	if (s->egress)
-		wgx_egress_detach(s->egress);
+		wgx_hook_detach(wgx_egress_hook(s->egress));
 	wgx_steer_free(s->steer);
 	wgx_xsk_destroy(s->path.xsk);
 	if (s->path.inject_fd >= 0)
@@ -375,7 +375,7 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	if (err)
 		goto delete_link;
 	what = "attaching to its egress";
-	err = wgx_egress_attach(s->egress, s->link.ifindex);
+	err = wgx_hook_attach(wgx_egress_hook(s->egress), s->link.ifindex);
 	if (err)
 		goto delete_link;
 	what = "pinning maps in " WGX_BPFFS_DIR;
@@ -476,8 +476,8 @@ void wgx_served_bequeath(const struct wgx_served *s, struct wgx_inherited *ret)
 		.umem = s->path.xsk->umem.memfd,
 		.ring_size = s->path.xsk->ring_size,
 		.multi_buffer = s->path.xsk->multi_buffer,
-		.egress = wgx_egress_link(s->egress),
-		.steer = wgx_steer_link(s->steer),
+		.egress = wgx_egress_hook(s->egress)->link,
+		.steer = wgx_steer_hook(s->steer)->link,
 		.listener = s->uapi_listener.fd,
 	};
 	for (int i = 0; i < WGX_BIND_SOCKETS; i++)
@@ -514,11 +514,18 @@ int wgx_served_inherit(struct wgx_daemon *d, struct wgx_inherited *from, struct 
 	return 0;
 }
 
+/* Ours in the place of what is there: of another process, or what one may have put there. */
+static int replace_programs(struct wgx_served *s, int egress, int steer)
+{
+	int err = wgx_hook_replace(wgx_egress_hook(s->egress), egress, s->link.ifindex);
+	int err_far = wgx_hook_replace(wgx_steer_hook(s->steer), steer, s->link.far_ifindex);
+
+	return err ?: err_far;
+}
+
 int wgx_served_succeed(struct wgx_served *s, const struct wgx_inherited *from)
 {
-	int err = wgx_egress_succeed(s->egress, from->egress, s->link.ifindex);
-
-	return err ?: wgx_steer_succeed(s->steer, from->steer);
+	return replace_programs(s, from->egress, from->steer);
 }
 
 void wgx_served_settle(struct wgx_served *s)
@@ -534,9 +541,9 @@ void wgx_served_settle(struct wgx_served *s)
 
 void wgx_served_reassert(struct wgx_served *s)
 {
-	int err = wgx_egress_reassert(s->egress, s->link.ifindex);
+	int err = replace_programs(s, wgx_egress_hook(s->egress)->link,
+				   wgx_steer_hook(s->steer)->link);
 
-	err = wgx_steer_reassert(s->steer) ?: err;
 	if (err)
 		wgx_log(WGX_LOG_ERR, "%s: its BPF programs: %s", s->link.name, strerror(-err));
 }

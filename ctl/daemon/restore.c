@@ -14,9 +14,14 @@
 
 #define PERIOD_S 2
 
-/* @told: of this one, that it cannot be put back; once, not each time */
+/*
+ * @err: of attaching it again; -EALREADY: nobody has detached it
+ * @told: of this one, that it cannot be put back; once, not each time
+ */
 static void restored(struct wgx_daemon *d, const char *name, const char *what, int err, bool *told)
 {
+	if (err == -EALREADY)
+		return;
 	if (!err) {
 		d->restored++;
 		*told = false;
@@ -35,20 +40,19 @@ static int attach_steer(void *arg)
 {
 	struct wgx_served *s = arg;
 
-	wgx_steer_detach(s->steer);
-	return wgx_steer_attach(s->steer, s->link.far_ifindex);
+	return wgx_hook_attach(wgx_steer_hook(s->steer), s->link.far_ifindex);
 }
 
 static void restore_egress(struct wgx_served *s)
 {
+	struct wgx_hook *h = wgx_egress_hook(s->egress);
 	int err;
 
-	if (wgx_egress_attached(s->egress)) {
+	if (wgx_hook_in_force(h)) {
 		s->unhooked = false;
 		return;
 	}
-	wgx_egress_detach(s->egress);
-	err = wgx_served_here(s) ? wgx_egress_attach(s->egress, s->link.ifindex) : -EXDEV;
+	err = wgx_served_here(s) ? wgx_hook_attach(h, s->link.ifindex) : -EXDEV;
 	restored(s->daemon, s->link.name, "wgx_egress", err, &s->unhooked);
 }
 
@@ -66,7 +70,7 @@ static void restore_interface(struct wgx_served *s)
 {
 	restore_egress(s);
 	restore_lan_tunnel(s);
-	if (!wgx_steer_attached(s->steer))
+	if (!wgx_hook_in_force(wgx_steer_hook(s->steer)))
 		restored(s->daemon, s->link.name, "wgx_steer",
 			 wgx_netns_call(s->daemon->ns, attach_steer, s), &s->unhooked_far);
 }
@@ -76,7 +80,7 @@ static void restore_interface(struct wgx_served *s)
 static int restore_lan_device(struct wgx_daemon *d, struct wgx_attached *a)
 {
 	if (a->lan_xdp)
-		return wgx_lan_native_again(a->lan_xdp, a->ifindex);
+		return wgx_hook_attach(wgx_lan_native_hook(a->lan_xdp), a->ifindex);
 	if (a->lan_link < 0 || wgx_link_in_force(a->lan_link))
 		return -EALREADY;
 	close(a->lan_link);
@@ -87,19 +91,17 @@ static int restore_lan_device(struct wgx_daemon *d, struct wgx_attached *a)
 static void restore_device(struct wgx_daemon *d, struct wgx_attached *a)
 {
 	struct wgx_link_info info;
-	int err;
 
 	if (wgx_link_query_index(a->ifindex, &info))
 		return; /* it went: netlink tells */
 	if (a->guard.on && !wgx_strict_attached(d->strict.prog, a->ifindex))
-		restored(d, a->name, "strict mode", wgx_strict_again(d->strict.prog, a->ifindex),
+		restored(d, a->name, "strict mode", wgx_strict_attach(d->strict.prog, a->ifindex),
 			 &a->unguarded);
-	if (a->attachment && !wgx_ingress_attached(a->attachment))
+	if (a->attachment)
 		restored(d, a->name, "wgx_ingress",
-			 wgx_ingress_again(d->ingress, a->ifindex, a->attachment), &a->unhooked);
-	err = restore_lan_device(d, a);
-	if (err != -EALREADY)
-		restored(d, a->name, "the router path", err, &a->unhooked);
+			 wgx_hook_attach(wgx_ingress_hook(a->attachment), a->ifindex),
+			 &a->unhooked);
+	restored(d, a->name, "the router path", restore_lan_device(d, a), &a->unhooked);
 }
 
 /* ---- every two seconds ---- */
@@ -110,16 +112,14 @@ static void restore_due(struct wgx_event *e, uint32_t events)
 	struct wgx_attached *a;
 	struct wgx_served *s;
 	uint64_t expired;
-	int err;
 
 	if (read(e->fd, &expired, sizeof(expired)) < 0)
 		return;
 	cds_list_for_each_entry(s, &d->ifaces, all)
 		if (!s->doomed)
 			restore_interface(s);
-	err = wgx_collector_again(d);
-	if (err != -EALREADY)
-		restored(d, WGX_COLLECTOR_NAME, "wgx_steer", err, &d->collector.unhooked);
+	restored(d, WGX_COLLECTOR_NAME, "wgx_steer", wgx_collector_again(d),
+		 &d->collector.unhooked);
 	cds_list_for_each_entry(a, &d->attached, all)
 		restore_device(d, a);
 }

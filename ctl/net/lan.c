@@ -31,7 +31,7 @@ const char *wgx_lan_missing(const struct wgx_features *f)
 
 struct wgx_lan_native {
 	struct wgx_lan_xdp *skel;
-	int link;
+	struct wgx_hook hook;
 };
 
 /* Return: 0 or a negative errno */
@@ -129,6 +129,8 @@ static int load_xdp(const struct wgx_lan_prog *p, bool unsure, struct wgx_lan_na
 	wgx_bpf_log_begin("wgx_lan_xdp");
 	err = wgx_lan_xdp__load(x->skel);
 	wgx_bpf_log_begin(NULL);
+	if (!err)
+		x->hook.prog_fd = bpf_program__fd(x->skel->progs.wgx_lan_xdp);
 	return err;
 }
 
@@ -140,13 +142,10 @@ int wgx_lan_native_attach(const struct wgx_lan_prog *p, int ifindex, bool unsure
 
 	if (!x)
 		return -ENOMEM;
-	x->link = -1;
+	x->hook = WGX_HOOK(WGX_HOOK_XDP_NATIVE, 0, -1);
 	err = load_xdp(p, unsure, x);
-	if (!err) {
-		x->link = wgx_xdp_attach(bpf_program__fd(x->skel->progs.wgx_lan_xdp), ifindex, true,
-					 msg, size);
-		err = x->link < 0 ? x->link : 0;
-	}
+	if (!err)
+		err = wgx_xdp_attach(&x->hook, ifindex, msg, size);
 	if (err)
 		wgx_lan_native_detach(x);
 	else
@@ -159,25 +158,16 @@ int wgx_lan_native_set_xsk(struct wgx_lan_native *x, uint32_t queue, int xsk_fd)
 	return bpf_map_update_elem(bpf_map__fd(x->skel->maps.xsks), &queue, &xsk_fd, BPF_ANY);
 }
 
-int wgx_lan_native_again(struct wgx_lan_native *x, int ifindex)
+struct wgx_hook *wgx_lan_native_hook(struct wgx_lan_native *x)
 {
-	char msg[128];
-
-	if (x->link >= 0 && wgx_link_in_force(x->link))
-		return -EALREADY;
-	if (x->link >= 0)
-		close(x->link);
-	x->link = wgx_xdp_attach(bpf_program__fd(x->skel->progs.wgx_lan_xdp), ifindex, true, msg,
-				 sizeof(msg));
-	return x->link < 0 ? x->link : 0;
+	return &x->hook;
 }
 
 void wgx_lan_native_detach(struct wgx_lan_native *x)
 {
 	if (!x)
 		return;
-	if (x->link >= 0)
-		close(x->link);
+	wgx_hook_detach(&x->hook);
 	wgx_lan_xdp__destroy(x->skel);
 	free(x);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <wgx/bpf_abi.h>
 #include "net/features.h"
+#include "net/hook.h"
 
 struct wgx_lan_prog;
 
@@ -47,8 +48,8 @@ struct wgx_lan_native;
 int wgx_lan_native_attach(const struct wgx_lan_prog *p, int ifindex, bool unsure, char *msg,
 			  size_t size, struct wgx_lan_native **ret);
 int wgx_lan_native_set_xsk(struct wgx_lan_native *x, uint32_t queue, int xsk_fd);
-/** wgx_lan_native_again() - put back what somebody has detached; -EALREADY: nobody has; 0, or a negative errno */
-int wgx_lan_native_again(struct wgx_lan_native *x, int ifindex);
+/** wgx_lan_native_hook() - its place, as wgx_ingress_hook() */
+struct wgx_hook *wgx_lan_native_hook(struct wgx_lan_native *x);
 /** wgx_lan_native_detach() - NULL is legal */
 void wgx_lan_native_detach(struct wgx_lan_native *x);
 

@@ -4,32 +4,27 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "net/tc_hook.h"
 #include "wgx_egress.skel.h"
 #include "wgx_egress_plain.skel.h"
 #include "wgx_ingress.skel.h"
 #include "wgx_steer.skel.h"
 
 struct wgx_egress_prog {
-	bool tcx;
 	struct wgx_egress *skel; /* one of the two */
 	struct wgx_egress_plain *plain;
-	int fd;
 	struct wgx_egress_maps maps;
-	struct wgx_tc_hook hook;
+	struct wgx_hook hook;
 };
 
 struct wgx_steer_prog {
 	struct wgx_steer *skel;
-	struct bpf_program *prog;
 	struct wgx_steer_maps maps;
-	int link;
+	struct wgx_hook hook;
 };
 
 struct wgx_ingress_prog {
@@ -39,20 +34,15 @@ struct wgx_ingress_prog {
 };
 
 struct wgx_ingress_attachment {
-	enum wgx_ingress_mode mode;
-	bool frags; /* XDP modes: which of the programs */
-	struct wgx_tc_hook hook;
 	struct wgx_ingress *skel; /* XDP modes: a program with an xsks map of its own */
-	int link;
+	struct wgx_hook hook;
 };
 
-/* ---- XDP, maps, errors ---- */
+/* ---- what they share ---- */
 
-static int attach_xdp(int prog_fd, int ifindex, uint32_t flags)
+static enum wgx_hook_way tc_way(const struct wgx_features *f)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
-
-	return bpf_link_create(prog_fd, ifindex, BPF_XDP, &opts);
+	return f->tcx ? WGX_HOOK_TCX : WGX_HOOK_CLSACT;
 }
 
 static int set_xsk(int map, uint32_t queue, int xsk_fd)
@@ -82,7 +72,7 @@ static int load(const char *name, struct bpf_object_skeleton *s)
 static void fill_egress(struct wgx_egress_prog *p, const struct bpf_object *o,
 			const struct bpf_program *prog)
 {
-	p->fd = bpf_program__fd(prog);
+	p->hook.prog_fd = bpf_program__fd(prog);
 	p->maps = (struct wgx_egress_maps){
 		.allowed_ips4 = bpf_object__find_map_fd_by_name(o, "allowed_ips4"),
 		.allowed_ips6 = bpf_object__find_map_fd_by_name(o, "allowed_ips6"),
@@ -128,8 +118,7 @@ int wgx_egress_load(const struct wgx_features *f, struct wgx_egress_prog **ret)
 
 	if (!p)
 		return -ENOMEM;
-	p->tcx = f->tcx;
-	p->hook = WGX_TC_HOOK_NONE;
+	p->hook = WGX_HOOK(tc_way(f), BPF_TC_EGRESS, -1);
 	err = wgx_features_superframes(f) ? load_egress(p) : load_egress_plain(p);
 	if (err) {
 		wgx_egress_free(p);
@@ -149,54 +138,16 @@ int wgx_egress_lan_fd(const struct wgx_egress_prog *p)
 	return p->skel ? bpf_program__fd(p->skel->progs.wgx_egress_lan) : -1;
 }
 
-int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex)
+struct wgx_hook *wgx_egress_hook(struct wgx_egress_prog *p)
 {
-	if (p->hook.link >= 0 || p->hook.ifindex)
-		return -EALREADY;
-	return wgx_tc_attach(p->tcx, p->fd, ifindex, BPF_TC_EGRESS, &p->hook);
-}
-
-int wgx_egress_link(const struct wgx_egress_prog *p)
-{
-	return p->hook.link;
-}
-
-int wgx_egress_succeed(struct wgx_egress_prog *p, int link, int ifindex)
-{
-	if (p->hook.link >= 0 || p->hook.ifindex)
-		return -EALREADY;
-	if (p->tcx != (link >= 0))
-		return -EOPNOTSUPP;
-	if (link < 0) /* it replaces what is there */
-		return wgx_egress_attach(p, ifindex);
-	if (bpf_link_update(link, p->fd, NULL))
-		return -errno;
-	p->hook.link = link;
-	return 0;
-}
-
-int wgx_egress_reassert(struct wgx_egress_prog *p, int ifindex)
-{
-	if (p->hook.link >= 0)
-		return bpf_link_update(p->hook.link, p->fd, NULL) ? -errno : 0;
-	return wgx_tc_attach(false, p->fd, ifindex, BPF_TC_EGRESS, &p->hook);
-}
-
-void wgx_egress_detach(struct wgx_egress_prog *p)
-{
-	wgx_tc_detach(&p->hook);
-}
-
-bool wgx_egress_attached(const struct wgx_egress_prog *p)
-{
-	return wgx_tc_attached(&p->hook);
+	return &p->hook;
 }
 
 void wgx_egress_free(struct wgx_egress_prog *p)
 {
 	if (!p)
 		return;
-	wgx_egress_detach(p);
+	wgx_hook_detach(&p->hook);
 	wgx_egress__destroy(p->skel);
 	wgx_egress_plain__destroy(p->plain);
 	free(p);
@@ -212,18 +163,19 @@ int wgx_steer_load(const struct wgx_features *f, struct wgx_steer_prog **ret)
 
 	if (!p)
 		return -ENOMEM;
-	p->link = -1;
+	p->hook = WGX_HOOK(WGX_HOOK_XDP_GENERIC, 0, -1);
 	p->skel = wgx_steer__open();
 	if (!p->skel) {
 		err = open_error();
 		goto out;
 	}
-	p->prog = frags ? p->skel->progs.wgx_steer : p->skel->progs.wgx_steer_linear;
 	bpf_program__set_autoload(p->skel->progs.wgx_steer, frags);
 	bpf_program__set_autoload(p->skel->progs.wgx_steer_linear, !frags);
 	err = load("wgx_steer", p->skel->skeleton);
 	if (err)
 		goto out;
+	p->hook.prog_fd =
+		bpf_program__fd(frags ? p->skel->progs.wgx_steer : p->skel->progs.wgx_steer_linear);
 	p->maps.xsks = bpf_map__fd(p->skel->maps.xsks);
 	p->maps.drops = bpf_map__fd(p->skel->maps.drops);
 	*ret = p;
@@ -239,17 +191,9 @@ const struct wgx_steer_maps *wgx_steer_maps(const struct wgx_steer_prog *p)
 	return &p->maps;
 }
 
-int wgx_steer_attach(struct wgx_steer_prog *p, int ifindex)
+struct wgx_hook *wgx_steer_hook(struct wgx_steer_prog *p)
 {
-	int link;
-
-	if (p->link >= 0)
-		return -EALREADY;
-	link = attach_xdp(bpf_program__fd(p->prog), ifindex, XDP_FLAGS_SKB_MODE);
-	if (link < 0)
-		return link;
-	p->link = link;
-	return 0;
+	return &p->hook;
 }
 
 int wgx_steer_set_xsk(struct wgx_steer_prog *p, uint32_t queue, int xsk_fd)
@@ -257,43 +201,11 @@ int wgx_steer_set_xsk(struct wgx_steer_prog *p, uint32_t queue, int xsk_fd)
 	return set_xsk(p->maps.xsks, queue, xsk_fd);
 }
 
-int wgx_steer_link(const struct wgx_steer_prog *p)
-{
-	return p->link;
-}
-
-int wgx_steer_succeed(struct wgx_steer_prog *p, int link)
-{
-	if (p->link >= 0)
-		return -EALREADY;
-	if (bpf_link_update(link, bpf_program__fd(p->prog), NULL))
-		return -errno;
-	p->link = link;
-	return 0;
-}
-
-int wgx_steer_reassert(struct wgx_steer_prog *p)
-{
-	return bpf_link_update(p->link, bpf_program__fd(p->prog), NULL) ? -errno : 0;
-}
-
-void wgx_steer_detach(struct wgx_steer_prog *p)
-{
-	if (p->link >= 0)
-		close(p->link);
-	p->link = -1;
-}
-
-bool wgx_steer_attached(const struct wgx_steer_prog *p)
-{
-	return p->link >= 0 && wgx_link_in_force(p->link);
-}
-
 void wgx_steer_free(struct wgx_steer_prog *p)
 {
 	if (!p)
 		return;
-	wgx_steer_detach(p);
+	wgx_hook_detach(&p->hook);
 	wgx_steer__destroy(p->skel);
 	free(p);
 }
@@ -394,21 +306,27 @@ static bool wants_frags(const struct wgx_features *f, enum wgx_ingress_mode mode
 	return f->xsk_sg && (mode == WGX_INGRESS_XDP_NATIVE || f->generic_frags);
 }
 
-static struct bpf_program *xdp_program(const struct wgx_ingress *skel, bool frags)
+static int load_xdp(const struct wgx_ingress_prog *p, enum wgx_ingress_mode mode,
+		    struct wgx_ingress_attachment *a)
 {
-	return frags ? skel->progs.wgx_ingress_xdp : skel->progs.wgx_ingress_xdp_linear;
-}
-
-static int load_xdp(const struct wgx_ingress_prog *p, struct wgx_ingress_attachment *a, bool frags)
-{
+	struct bpf_program *prog;
 	int err;
 
 	a->skel = open_ingress();
 	if (!a->skel)
 		return open_error();
-	bpf_program__set_autoload(xdp_program(a->skel, frags), true);
+	prog = wants_frags(&p->features, mode) ? a->skel->progs.wgx_ingress_xdp
+					       : a->skel->progs.wgx_ingress_xdp_linear;
+	bpf_program__set_autoload(prog, true);
 	err = share_maps(a->skel, &p->maps);
-	return err ?: load("wgx_ingress", a->skel->skeleton);
+	if (!err)
+		err = load("wgx_ingress", a->skel->skeleton);
+	if (err)
+		return err;
+	a->hook = WGX_HOOK(mode == WGX_INGRESS_XDP_NATIVE ? WGX_HOOK_XDP_NATIVE
+							  : WGX_HOOK_XDP_GENERIC,
+			   0, bpf_program__fd(prog));
+	return 0;
 }
 
 uint32_t wgx_xdp_other(int ifindex, char *name, size_t size)
@@ -454,9 +372,8 @@ static int explain(int err, int ifindex, char *msg, size_t size)
 		return -ENODEV;
 	switch (err) {
 	case -EBUSY:
-	case -EEXIST: /* one in the other mode, native or generic */
 		tell_other(ifindex, msg, size);
-		return -EBUSY;
+		return err;
 	case -EOPNOTSUPP:
 		snprintf(msg, size, "the driver has no XDP");
 		return err;
@@ -469,37 +386,24 @@ static int explain(int err, int ifindex, char *msg, size_t size)
 	}
 }
 
-int wgx_xdp_attach(int prog_fd, int ifindex, bool native, char *msg, size_t msg_size)
+int wgx_xdp_attach(struct wgx_hook *h, int ifindex, char *msg, size_t msg_size)
 {
-	int link = attach_xdp(prog_fd, ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	int err = wgx_hook_attach(h, ifindex);
 
-	return link < 0 ? explain(link, ifindex, msg, msg_size) : link;
+	return err && err != -EALREADY ? explain(err, ifindex, msg, msg_size) : err;
 }
 
-static int attach_ingress_xdp(const struct wgx_ingress_prog *p, int ifindex, char *msg, size_t size,
-			      struct wgx_ingress_attachment *a)
+static int attach_ingress(const struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress_mode mode,
+			  char *msg, size_t size, struct wgx_ingress_attachment *a)
 {
 	int err;
 
-	if (!a->skel) {
-		a->frags = wants_frags(&p->features, a->mode);
-		err = load_xdp(p, a, a->frags);
-		if (err)
-			return err;
+	if (mode == WGX_INGRESS_TC) {
+		a->hook.prog_fd = bpf_program__fd(p->skel->progs.wgx_ingress_tc);
+		return wgx_hook_attach(&a->hook, ifindex);
 	}
-	a->link = wgx_xdp_attach(bpf_program__fd(xdp_program(a->skel, a->frags)), ifindex,
-				 a->mode == WGX_INGRESS_XDP_NATIVE, msg, size);
-	return a->link < 0 ? a->link : 0;
-}
-
-static int attach_ingress(const struct wgx_ingress_prog *p, int ifindex, char *msg, size_t size,
-			  struct wgx_ingress_attachment *a)
-{
-	if (a->mode == WGX_INGRESS_TC)
-		return wgx_tc_attach(p->features.tcx,
-				     bpf_program__fd(p->skel->progs.wgx_ingress_tc), ifindex,
-				     BPF_TC_INGRESS, &a->hook);
-	return attach_ingress_xdp(p, ifindex, msg, size, a);
+	err = load_xdp(p, mode, a);
+	return err ?: wgx_xdp_attach(&a->hook, ifindex, msg, size);
 }
 
 int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress_mode mode,
@@ -512,16 +416,19 @@ int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress
 		return -ENOMEM;
 	if (msg_size)
 		msg[0] = '\0';
-	a->mode = mode;
-	a->hook = WGX_TC_HOOK_NONE;
-	a->link = -1;
-	err = attach_ingress(p, ifindex, msg, msg_size, a);
+	a->hook = WGX_HOOK(tc_way(&p->features), BPF_TC_INGRESS, -1);
+	err = attach_ingress(p, ifindex, mode, msg, msg_size, a);
 	if (err) {
 		wgx_ingress_detach(a);
 		return err;
 	}
 	*ret = a;
 	return 0;
+}
+
+struct wgx_hook *wgx_ingress_hook(struct wgx_ingress_attachment *a)
+{
+	return &a->hook;
 }
 
 int wgx_ingress_set_xsk(struct wgx_ingress_attachment *a, uint32_t queue, int xsk_fd)
@@ -531,33 +438,11 @@ int wgx_ingress_set_xsk(struct wgx_ingress_attachment *a, uint32_t queue, int xs
 	return set_xsk(bpf_map__fd(a->skel->maps.xsks), queue, xsk_fd);
 }
 
-bool wgx_ingress_attached(const struct wgx_ingress_attachment *a)
-{
-	return a->mode == WGX_INGRESS_TC ? wgx_tc_attached(&a->hook)
-					 : a->link >= 0 && wgx_link_in_force(a->link);
-}
-
-static void unhook(struct wgx_ingress_attachment *a)
-{
-	wgx_tc_detach(&a->hook);
-	if (a->link >= 0)
-		close(a->link);
-	a->link = -1;
-}
-
-int wgx_ingress_again(struct wgx_ingress_prog *p, int ifindex, struct wgx_ingress_attachment *a)
-{
-	char msg[128];
-
-	unhook(a);
-	return attach_ingress(p, ifindex, msg, sizeof(msg), a);
-}
-
 void wgx_ingress_detach(struct wgx_ingress_attachment *a)
 {
 	if (!a)
 		return;
-	unhook(a);
+	wgx_hook_detach(&a->hook);
 	wgx_ingress__destroy(a->skel);
 	free(a);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The BPF programs: load, attach, hold. What is attached as a BPF link (tcx, XDP) ends with the daemon,
- * however it ends; a clsact filter (kernels before 6.6) stays until its detach, or until the next
- * daemon takes its place.
+ * The BPF programs: load, and hold. Each has a hook (net/hook.h), by which it is attached, looked at and detached.
  *
- * Attach functions take devices of the calling thread's network namespace. All return 0 or negative
- * errno, -EPERM where BPF is not permitted. Map descriptors stay the program's own.
+ * All functions return 0 or negative errno, -EPERM where BPF is not permitted. Hooks and map descriptors stay the
+ * program's own.
  */
 #ifndef WGX_NET_PROGRAMS_H
 #define WGX_NET_PROGRAMS_H
@@ -14,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "net/features.h"
+#include "net/hook.h"
 
 /* ---- egress: one for each interface ---- */
 
@@ -31,22 +30,8 @@ int wgx_egress_load(const struct wgx_features *f, struct wgx_egress_prog **ret);
 const struct wgx_egress_maps *wgx_egress_maps(const struct wgx_egress_prog *p);
 /** wgx_egress_lan_fd() - its program for the router path, net/lan.h; -1: none without superframes */
 int wgx_egress_lan_fd(const struct wgx_egress_prog *p);
-/** wgx_egress_attach() - to the egress of @ifindex; -EALREADY: it is attached */
-int wgx_egress_attach(struct wgx_egress_prog *p, int ifindex);
-/** wgx_egress_link() - the link's descriptor, which stays @p's; -1: none (a clsact filter, or not attached) */
-int wgx_egress_link(const struct wgx_egress_prog *p);
-/**
- * wgx_egress_succeed() - take another program's place in one step, without a packet between them
- * @link: that program's, from another process, and @p's own on success; -1: a clsact filter
- *
- * -EOPNOTSUPP: it is attached as @p could not be.
- */
-int wgx_egress_succeed(struct wgx_egress_prog *p, int link, int ifindex);
-/** wgx_egress_reassert() - another process may have put its program in the place of ours, and has ended: ours again */
-int wgx_egress_reassert(struct wgx_egress_prog *p, int ifindex);
-void wgx_egress_detach(struct wgx_egress_prog *p);
-/** wgx_egress_attached() - nobody else has detached it; the device is there */
-bool wgx_egress_attached(const struct wgx_egress_prog *p);
+/** wgx_egress_hook() - its place on the egress of the interface */
+struct wgx_hook *wgx_egress_hook(struct wgx_egress_prog *p);
 /** wgx_egress_free() - detach and close; NULL is legal */
 void wgx_egress_free(struct wgx_egress_prog *p);
 
@@ -61,17 +46,10 @@ struct wgx_steer_maps {
 
 int wgx_steer_load(const struct wgx_features *f, struct wgx_steer_prog **ret);
 const struct wgx_steer_maps *wgx_steer_maps(const struct wgx_steer_prog *p);
-/** wgx_steer_attach() - as generic XDP: superframes stay whole; for far ends, by wgx_netns_call() */
-int wgx_steer_attach(struct wgx_steer_prog *p, int ifindex);
+/** wgx_steer_hook() - its place, by generic XDP: superframes stay whole; for far ends, by wgx_netns_call() */
+struct wgx_hook *wgx_steer_hook(struct wgx_steer_prog *p);
 /** wgx_steer_set_xsk() - frames of @queue go to the AF_XDP socket @xsk_fd, bound to that device and queue */
 int wgx_steer_set_xsk(struct wgx_steer_prog *p, uint32_t queue, int xsk_fd);
-/** wgx_steer_link(), wgx_steer_succeed(), wgx_steer_reassert() - as those of egress; it is always a link */
-int wgx_steer_link(const struct wgx_steer_prog *p);
-int wgx_steer_succeed(struct wgx_steer_prog *p, int link);
-int wgx_steer_reassert(struct wgx_steer_prog *p);
-void wgx_steer_detach(struct wgx_steer_prog *p);
-/** wgx_steer_attached() - as wgx_egress_attached() */
-bool wgx_steer_attached(const struct wgx_steer_prog *p);
 /** wgx_steer_free() - detach and close; NULL is legal */
 void wgx_steer_free(struct wgx_steer_prog *p);
 
@@ -110,12 +88,10 @@ void wgx_ingress_free(struct wgx_ingress_prog *p);
  */
 int wgx_ingress_attach(struct wgx_ingress_prog *p, int ifindex, enum wgx_ingress_mode mode,
 		       char *msg, size_t msg_size, struct wgx_ingress_attachment **ret);
-/** wgx_ingress_attached() - as wgx_egress_attached() */
-bool wgx_ingress_attached(const struct wgx_ingress_attachment *a);
-/** wgx_ingress_again() - attach anew what somebody has detached, AF_XDP sockets as before; 0 or a negative errno */
-int wgx_ingress_again(struct wgx_ingress_prog *p, int ifindex, struct wgx_ingress_attachment *a);
-/** wgx_xdp_attach() - any XDP program; return: the link's descriptor, or an error with @msg, as above */
-int wgx_xdp_attach(int prog_fd, int ifindex, bool native, char *msg, size_t msg_size);
+/** wgx_ingress_hook() - its place; attached anew there, it has its AF_XDP sockets as before */
+struct wgx_hook *wgx_ingress_hook(struct wgx_ingress_attachment *a);
+/** wgx_xdp_attach() - wgx_hook_attach() of any XDP program, with @msg, and what it returns, as above */
+int wgx_xdp_attach(struct wgx_hook *h, int ifindex, char *msg, size_t msg_size);
 /**
  * wgx_xdp_other() - the XDP program on a device
  * @name: of @size bytes; empty where it has none, or the caller lacks CAP_SYS_ADMIN

@@ -40,7 +40,6 @@ static int prog_fd(const struct wgx_strict_prog *p, const struct way *way)
 struct pinned {
 	struct bpf_map *map;
 	const char *name;
-	bool reused;
 };
 
 #define N_PINNED 8
@@ -48,14 +47,10 @@ struct pinned {
 static void list_pinned(const struct wgx_strict *skel, struct pinned ret[N_PINNED])
 {
 	const struct pinned list[N_PINNED] = {
-		{skel->maps.strict_tries4, "tries4", false},
-		{skel->maps.strict_tries6, "tries6", false},
-		{skel->maps.strict_exempt4, "exempt4", false},
-		{skel->maps.strict_exempt6, "exempt6", false},
-		{skel->maps.strict_devices, "devices", false},
-		{skel->maps.strict_counts, "counts", false},
-		{skel->maps.strict_config, "config", false},
-		{skel->maps.drops, "drops", false},
+		{skel->maps.strict_tries4, "tries4"},	{skel->maps.strict_tries6, "tries6"},
+		{skel->maps.strict_exempt4, "exempt4"}, {skel->maps.strict_exempt6, "exempt6"},
+		{skel->maps.strict_devices, "devices"}, {skel->maps.strict_counts, "counts"},
+		{skel->maps.strict_config, "config"},	{skel->maps.drops, "drops"},
 	};
 
 	for (int i = 0; i < N_PINNED; i++)
@@ -74,7 +69,7 @@ static bool fits(const struct bpf_map *map, int fd)
 	       info.max_entries == bpf_map__max_entries(map);
 }
 
-static int reuse(struct pinned *m)
+static int reuse(const struct pinned *m)
 {
 	char path[PATH_MAX];
 	int err = wgx_bpffs_strict_path(m->name, path, sizeof(path)), fd;
@@ -86,7 +81,6 @@ static int reuse(struct pinned *m)
 		return fd == -ENOENT ? 0 : fd;
 	err = fits(m->map, fd) ? bpf_map__reuse_fd(m->map, fd) : -EPROTO;
 	close(fd);
-	m->reused = !err;
 	return err;
 }
 
@@ -95,7 +89,20 @@ static int pin(const struct pinned *m)
 	char path[PATH_MAX];
 	int err = wgx_bpffs_strict_path(m->name, path, sizeof(path));
 
-	return err ?: bpf_obj_pin(bpf_map__fd(m->map), path);
+	err = err ?: bpf_obj_pin(bpf_map__fd(m->map), path);
+	return err == -EEXIST ? 0 : err;
+}
+
+/* Those that are not: new ones, and where somebody has removed the pins */
+static int pin_maps(const struct wgx_strict_prog *p)
+{
+	struct pinned maps[N_PINNED];
+	int err = wgx_bpffs_strict_make();
+
+	list_pinned(p->skel, maps);
+	for (int i = 0; !err && i < N_PINNED; i++)
+		err = pin(&maps[i]);
+	return err;
 }
 
 static void fill_maps(struct wgx_strict_prog *p)
@@ -124,11 +131,12 @@ static int on_ring(void *arg, void *data, size_t size)
 	return 0;
 }
 
-static int load(struct wgx_strict_prog *p, const struct wgx_ingress_maps *ingress,
-		struct pinned maps[N_PINNED])
+static int load(struct wgx_strict_prog *p, const struct wgx_ingress_maps *ingress)
 {
 	int err = bpf_map__reuse_fd(p->skel->maps.ports, ingress->ports);
+	struct pinned maps[N_PINNED];
 
+	list_pinned(p->skel, maps);
 	if (!err)
 		err = bpf_map__reuse_fd(p->skel->maps.locals, ingress->locals);
 	for (int i = 0; !err && i < N_PINNED; i++)
@@ -154,7 +162,6 @@ int wgx_strict_load(const struct wgx_features *f, const struct wgx_ingress_maps 
 {
 	struct wgx_strict_prog *p = calloc(1, sizeof(*p));
 	bool left = wgx_strict_left();
-	struct pinned maps[N_PINNED];
 	int err = -ENOMEM;
 
 	if (!p)
@@ -165,17 +172,11 @@ int wgx_strict_load(const struct wgx_features *f, const struct wgx_ingress_maps 
 	p->skel = wgx_strict__open();
 	if (!p->skel)
 		goto out;
-	list_pinned(p->skel, maps);
-	err = wgx_bpffs_strict_make();
-	if (!err)
-		err = load(p, ingress, maps);
-	if (!err) {
-		p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.strict_reports), on_ring, p,
-					   NULL);
-		err = p->ring ? 0 : -errno;
-	}
-	for (int i = 0; !err && i < N_PINNED; i++)
-		err = maps[i].reused ? 0 : pin(&maps[i]);
+	err = load(p, ingress);
+	if (err)
+		goto out;
+	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.strict_reports), on_ring, p, NULL);
+	err = p->ring ? pin_maps(p) : -errno;
 	if (err)
 		goto out;
 	fill_maps(p);
@@ -249,7 +250,7 @@ static int attach_tcx(struct wgx_strict_prog *p, const struct way *way, int ifin
 
 int wgx_strict_attach(struct wgx_strict_prog *p, int ifindex)
 {
-	int err = 0;
+	int err = pin_maps(p);
 
 	for (int i = 0; !err && i < 2; i++)
 		err = p->tcx ? attach_tcx(p, &ways[i], ifindex)
@@ -280,20 +281,6 @@ bool wgx_strict_attached(const struct wgx_strict_prog *p, int ifindex)
 {
 	return way_attached(p, &ways[0], ifindex) && way_attached(p, &ways[1], ifindex) &&
 	       wgx_strict_left();
-}
-
-int wgx_strict_again(struct wgx_strict_prog *p, int ifindex)
-{
-	struct pinned maps[N_PINNED];
-	int err = wgx_bpffs_strict_make();
-
-	list_pinned(p->skel, maps);
-	for (int i = 0; !err && i < N_PINNED; i++) {
-		err = pin(&maps[i]);
-		if (err == -EEXIST)
-			err = 0;
-	}
-	return err ?: wgx_strict_attach(p, ifindex);
 }
 
 void wgx_strict_detach(struct wgx_strict_prog *p, int ifindex)

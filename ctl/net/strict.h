@@ -46,6 +46,7 @@ void wgx_strict_free(struct wgx_strict_prog *p);
 /**
  * wgx_strict_attach() - to both ways of @ifindex, before other programs; in the place of a dead daemon's, at once
  *
+ * Where somebody has removed the pins of the maps, they are made anew.
  * Where it fails, one of them may be there: see wgx_strict_detach().
  */
 int wgx_strict_attach(struct wgx_strict_prog *p, int ifindex);
@@ -54,8 +55,6 @@ int wgx_strict_attach(struct wgx_strict_prog *p, int ifindex);
  * is gone
  */
 bool wgx_strict_attached(const struct wgx_strict_prog *p, int ifindex);
-/** wgx_strict_again() - attach anew, and pin anew what is not pinned; 0 or a negative errno */
-int wgx_strict_again(struct wgx_strict_prog *p, int ifindex);
 /** wgx_strict_detach() - from a device that is there, or was */
 void wgx_strict_detach(struct wgx_strict_prog *p, int ifindex);
 

@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <unistd.h>
 
 /* enum bpf_attach_type and its flags, 6.6; newer than the headers that this is built with */
 #define TCX_INGRESS 46
@@ -43,25 +42,6 @@ int wgx_tcx_attach(int prog_fd, int ifindex, enum bpf_tc_attach_point point, boo
 	return bpf_link_create(prog_fd, ifindex, (enum bpf_attach_type)type, &opts);
 }
 
-int wgx_tc_attach(bool tcx, int prog_fd, int ifindex, enum bpf_tc_attach_point point,
-		  struct wgx_tc_hook *ret)
-{
-	int err;
-
-	if (tcx) {
-		int link = wgx_tcx_attach(prog_fd, ifindex, point, false);
-
-		if (link < 0)
-			return link;
-		*ret = (struct wgx_tc_hook){.link = link};
-		return 0;
-	}
-	err = wgx_clsact_attach(prog_fd, ifindex, point, WGX_CLSACT);
-	if (!err)
-		*ret = (struct wgx_tc_hook){.link = -1, .ifindex = ifindex, .point = point};
-	return err;
-}
-
 bool wgx_link_in_force(int link)
 {
 	struct bpf_link_info info = {0};
@@ -77,20 +57,4 @@ bool wgx_clsact_attached(int ifindex, enum bpf_tc_attach_point point, uint32_t p
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = priority);
 
 	return !bpf_tc_query(&hook, &opts);
-}
-
-bool wgx_tc_attached(const struct wgx_tc_hook *h)
-{
-	if (h->link >= 0)
-		return wgx_link_in_force(h->link);
-	return h->ifindex && wgx_clsact_attached(h->ifindex, h->point, WGX_CLSACT);
-}
-
-void wgx_tc_detach(struct wgx_tc_hook *h)
-{
-	if (h->link >= 0)
-		close(h->link);
-	if (h->ifindex)
-		wgx_clsact_detach(h->ifindex, h->point, WGX_CLSACT);
-	*h = WGX_TC_HOOK_NONE;
 }

@@ -14,22 +14,6 @@
 #define WGX_CLSACT_STRICT 0x7766
 #define WGX_CLSACT 0x7767
 
-/** struct wgx_tc_hook - one of the two kinds, or none */
-struct wgx_tc_hook {
-	int link; /* -1: none */
-	int ifindex; /* of the clsact filter, of priority WGX_CLSACT; 0: none */
-	enum bpf_tc_attach_point point;
-};
-
-#define WGX_TC_HOOK_NONE ((struct wgx_tc_hook){.link = -1})
-
-/** wgx_tc_attach() - behind the programs that are there; 0 or a negative errno */
-int wgx_tc_attach(bool tcx, int prog_fd, int ifindex, enum bpf_tc_attach_point point,
-		  struct wgx_tc_hook *ret);
-void wgx_tc_detach(struct wgx_tc_hook *h);
-/** wgx_tc_attached() - it is in force still: nobody else has detached it. False where the device is gone */
-bool wgx_tc_attached(const struct wgx_tc_hook *h);
-
 /** wgx_link_in_force() - of a BPF link of tcx or XDP: nobody has detached it, and its device is there */
 bool wgx_link_in_force(int link);
 

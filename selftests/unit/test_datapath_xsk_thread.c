@@ -37,7 +37,7 @@ static int open_ring(int n, const struct wgx_link *link)
 	return wgx_steer_load(r->features, &r->steer[n]) ||
 	       wgx_xsk_create(link->far_name, 0, RING, false, r->superframes, &r->xsk[n]) ||
 	       wgx_steer_set_xsk(r->steer[n], 0, r->xsk[n]->fd) ||
-	       wgx_steer_attach(r->steer[n], link->far_ifindex);
+	       wgx_hook_attach(wgx_steer_hook(r->steer[n]), link->far_ifindex);
 }
 
 static int open_rings(void *arg)
@@ -78,7 +78,7 @@ static int setup(void **state)
 	r->plain_credit = d->b.iface.credit.map;
 	assert_int_equal(wgx_credit_open(&d->b.iface.credit, wgx_egress_maps(r->egress)->credit),
 			 0);
-	assert_int_equal(wgx_egress_attach(r->egress, d->link.ifindex), 0);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(r->egress), d->link.ifindex), 0);
 	assert_int_equal(wgx_link_collector_create(env_ns, &r->collector), 0);
 	assert_int_equal(wgx_netns_call(env_ns, open_rings, NULL), 0);
 	r->raw = raw_socket(r->collector.ifindex);

@@ -237,14 +237,14 @@ static void test_egress_tcx(void **state)
 	link = env_create("wg0");
 	assert_int_equal(wgx_egress_load(&f, &p), 0);
 	assert_int_equal(count_tcx(link.ifindex, TCX_EGRESS), 0);
-	assert_int_equal(wgx_egress_attach(p, link.ifindex), 0);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(p), link.ifindex), 0);
 	assert_int_equal(count_tcx(link.ifindex, TCX_EGRESS), 1);
 	assert_int_equal(count_tcx(link.ifindex, TCX_INGRESS), 0);
-	assert_int_equal(wgx_egress_attach(p, link.ifindex), -EALREADY);
-	wgx_egress_detach(p);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(p), link.ifindex), -EALREADY);
+	wgx_hook_detach(wgx_egress_hook(p));
 	assert_int_equal(count_tcx(link.ifindex, TCX_EGRESS), 0);
-	assert_int_equal(wgx_egress_attach(p, 9999), -ENODEV);
-	assert_int_equal(wgx_egress_attach(p, link.ifindex), 0);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(p), 9999), -ENODEV);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(p), link.ifindex), 0);
 	wgx_egress_free(p);
 	assert_int_equal(count_tcx(link.ifindex, TCX_EGRESS), 0);
 	wgx_egress_free(NULL);
@@ -259,16 +259,16 @@ static void test_egress_clsact(void **state)
 	bpf_require();
 	link = env_create("wg0");
 	assert_int_equal(wgx_egress_load(&f, &p), 0);
-	assert_int_equal(wgx_egress_attach(p, link.ifindex), 0);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(p), link.ifindex), 0);
 	assert_true(has_filter("wg0", "egress"));
 	assert_false(has_filter("wg0", "ingress"));
 	/* the next daemon's takes the place of a dead one's */
 	assert_int_equal(wgx_egress_load(&f, &after), 0);
-	assert_int_equal(wgx_egress_attach(after, link.ifindex), 0);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(after), link.ifindex), 0);
 	wgx_egress_free(after);
 	assert_false(has_filter("wg0", "egress"));
 	wgx_egress_free(p);
-	assert_true(wgx_egress_load(&f, &p) == 0 && wgx_egress_attach(p, 9999) < 0);
+	assert_true(wgx_egress_load(&f, &p) == 0 && wgx_hook_attach(wgx_egress_hook(p), 9999) < 0);
 	wgx_egress_free(p);
 }
 
@@ -351,7 +351,7 @@ static int attach_steer(void *arg)
 {
 	struct steer_call *c = arg;
 
-	return wgx_steer_attach(c->p, c->ifindex);
+	return wgx_hook_attach(wgx_steer_hook(c->p), c->ifindex);
 }
 
 static int query_xdp(void *arg)
@@ -400,7 +400,7 @@ static void test_steer(void **state)
 	/* native XDP there would have switched it off */
 	assert_int_equal(wgx_ethtool_get(link.ifindex, "tx-tcp-segmentation", &tso), 0);
 	assert_true(tso);
-	wgx_steer_detach(call.p);
+	wgx_hook_detach(wgx_steer_hook(call.p));
 	assert_int_equal(steer_id(&call), 0);
 	xsk = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	assert_true(xsk >= 0);
@@ -433,7 +433,7 @@ static void test_egress_to_steer(void **state)
 	assert_int_equal(wgx_steer_load(&f, &call.p), 0);
 	call.ifindex = link.far_ifindex;
 	assert_int_equal(wgx_netns_call(env_ns, attach_steer, &call), 0);
-	assert_int_equal(wgx_egress_attach(egress, link.ifindex), 0);
+	assert_int_equal(wgx_hook_attach(wgx_egress_hook(egress), link.ifindex), 0);
 	assert_int_equal(
 		bpf_map_update_elem(wgx_egress_maps(egress)->allowed_ips4, &prefix, &peer, 0), 0);
 	env_sh("ip addr add 10.7.0.1/24 dev wg0 && ip link set wg0 up");
@@ -589,7 +589,8 @@ static void attach_all(const struct wgx_link *link, int va, int ready)
 	struct wgx_ingress_prog *ingress;
 	char msg[128], done = 1;
 
-	if (wgx_egress_load(&f, &egress) || wgx_egress_attach(egress, link->ifindex) ||
+	if (wgx_egress_load(&f, &egress) ||
+	    wgx_hook_attach(wgx_egress_hook(egress), link->ifindex) ||
 	    wgx_ingress_load(&f, &ingress) ||
 	    wgx_ingress_attach(ingress, va, WGX_INGRESS_TC, msg, sizeof(msg), &a) ||
 	    wgx_ingress_attach(ingress, va, WGX_INGRESS_XDP_GENERIC, msg, sizeof(msg), &b))
