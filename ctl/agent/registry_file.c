@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/file.h"
+#include "cli/file.h"
 #include "agent/registry.h"
 #include "daemon/log.h"
 #include "device/device.h"

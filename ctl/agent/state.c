@@ -13,7 +13,7 @@
 
 #include <sodium.h>
 
-#include "agent/file.h"
+#include "cli/file.h"
 #include "cli/secbuf.h"
 #include "device/secmem.h"
 #include "proto/key_text.h"

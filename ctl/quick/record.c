@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/file.h"
 #include "daemon/daemon.h"
 
 #define ENDING ".up"
@@ -79,24 +80,18 @@ void wgx_record_close(struct wgx_record *r)
 	r->lock = -1;
 }
 
-/* In one piece: whoever kills us leaves the old one or the new one. */
 static int store(const struct wgx_record *r)
 {
-	char path[PATH_SIZE], new[PATH_SIZE];
-	int err = wgx_record_path(r->name, ENDING, path, sizeof(path));
-	mode_t mask;
+	char path[PATH_SIZE];
+	int dir, err = wgx_record_path(r->name, ENDING, path, sizeof(path));
 
-	if (!err)
-		err = wgx_record_path(r->name, ".new", new, sizeof(new));
 	if (err)
 		return err;
-	mask = umask(0177);
-	err = json_dump_file(r->done, new, JSON_INDENT(1)) ? -EIO : 0;
-	umask(mask);
-	if (!err && rename(new, path))
-		err = -errno;
-	if (err)
-		unlink(new);
+	dir = open(WGX_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	err = wgx_file_write_json(dir, strrchr(path, '/') + 1, r->done, 0600);
+	close(dir);
 	return err;
 }
 

@@ -5,19 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/file.h"
+#include "cli/secbuf.h"
 #include "cli/uapi_client.h"
 #include "net/addr.h"
 #include "net/link.h"
 #include "proto/key_text.h"
 #include "quick/quick.h"
-#include "cli/secbuf.h"
 
 static int put_address(void *arg, const struct wgx_prefix *a)
 {
@@ -199,26 +199,18 @@ static int put_all(struct wgx_secbuf *b, const struct wgx_quick *q, const json_t
 
 /* ---- the file ---- */
 
-/* The old file is there until the new one is whole. */
-static int replace(const char *path, const struct wgx_secbuf *b)
+/* @path: from realpath(3); it is cut in two. */
+static int replace(char *path, const struct wgx_secbuf *b)
 {
-	char *new;
-	int fd, err;
+	char *name = strrchr(path, '/') + 1;
+	int dir, err;
 
-	if (asprintf(&new, "%s.tmp", path) < 0)
-		return -ENOMEM;
-	unlink(new);
-	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	err = fd < 0 ? -errno : wgx_secbuf_write(b, fd);
-	if (!err && fsync(fd))
-		err = -errno;
-	if (fd >= 0)
-		close(fd);
-	if (!err && rename(new, path))
-		err = -errno;
-	if (err && fd >= 0)
-		unlink(new);
-	free(new);
+	name[-1] = '\0';
+	dir = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	err = wgx_file_write(dir, name, b->data, b->len, 0600);
+	close(dir);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Small files, whole or not at all. */
-#ifndef WGX_AGENT_FILE_H
-#define WGX_AGENT_FILE_H
+#ifndef WGX_CLI_FILE_H
+#define WGX_CLI_FILE_H
 
 #include <jansson.h>
 #include <stddef.h>

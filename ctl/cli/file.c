@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/file.h"
+#include "cli/file.h"
 
 #include <errno.h>
 #include <limits.h>
