@@ -248,16 +248,6 @@ int wgx_k8s_node_parse(const json_t *object, struct wgx_k8s_node *ret, char *err
 	return 0;
 }
 
-static json_t *key_json(bool has, const uint8_t key[WGX_KEY_LEN])
-{
-	char text[WGX_KEY_TEXT_SIZE];
-
-	if (!has)
-		return json_null();
-	wgx_key_format(key, text);
-	return json_string(text);
-}
-
 /* @text: grows by ",more"; NULL: no memory left, which stays so */
 static void append(char **text, const char *more)
 {
@@ -302,10 +292,11 @@ static json_t *seen_json(const struct wgx_node *n)
 json_t *wgx_k8s_node_patch(const struct wgx_node *self)
 {
 	return json_pack("{s:{s:{s:o, s:o, s:o, s:o, s:o}}}", "metadata", "annotations", keys[0][0],
-			 key_json(self->has_key, self->key), keys[1][0],
-			 key_json(self->has_next, self->next), keys[2][0],
-			 key_json(self->has_previous, self->previous), WGX_K8S_PREFIX "endpoints",
-			 endpoints_json(self), WGX_K8S_PREFIX "seen", seen_json(self));
+			 wgx_node_key_json(self->has_key, self->key), keys[1][0],
+			 wgx_node_key_json(self->has_next, self->next), keys[2][0],
+			 wgx_node_key_json(self->has_previous, self->previous),
+			 WGX_K8S_PREFIX "endpoints", endpoints_json(self), WGX_K8S_PREFIX "seen",
+			 seen_json(self));
 }
 
 /* ---- when to try again ---- */

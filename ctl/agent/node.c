@@ -123,14 +123,20 @@ void wgx_node_free(struct wgx_node *n)
 
 /* ---- as JSON ---- */
 
-static void put_key(json_t *o, const char *member, bool has, const uint8_t key[WGX_KEY_LEN])
+json_t *wgx_node_key_json(bool has, const uint8_t key[WGX_KEY_LEN])
 {
 	char text[WGX_KEY_TEXT_SIZE];
 
 	if (!has)
-		return;
+		return json_null();
 	wgx_key_format(key, text);
-	json_object_set_new(o, member, json_string(text));
+	return json_string(text);
+}
+
+static void put_key(json_t *o, const char *member, bool has, const uint8_t key[WGX_KEY_LEN])
+{
+	if (has)
+		json_object_set_new(o, member, wgx_node_key_json(true, key));
 }
 
 json_t *wgx_node_json(const struct wgx_node *n)

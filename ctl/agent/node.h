@@ -65,6 +65,8 @@ void wgx_node_free(struct wgx_node *n);
  * The members: name, public_key, next_public_key, previous_public_key, endpoints, pod_cidrs, seen.
  */
 json_t *wgx_node_json(const struct wgx_node *n);
+/** wgx_node_key_json() - a key of it as text, or null where it @has none */
+json_t *wgx_node_key_json(bool has, const uint8_t key[WGX_KEY_LEN]);
 
 /**
  * wgx_node_parse() - from such an object

@@ -4,17 +4,6 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "proto/key_text.h"
-
-static json_t *key_json(bool has, const uint8_t key[WGX_KEY_LEN])
-{
-	char text[WGX_KEY_TEXT_SIZE];
-
-	if (!has)
-		return json_null();
-	wgx_key_format(key, text);
-	return json_string(text);
-}
 
 static size_t count_gone(const struct wgx_members *m)
 {
@@ -48,9 +37,9 @@ json_t *wgx_agent_status_json(struct wgx_agent *a)
 	json_object_set_new(o, "steps", json_integer((json_int_t)a->plan.n));
 	json_object_set_new(o, "losses", json_integer((json_int_t)a->losses));
 	json_object_set_new(o, "converged", json_integer((json_int_t)a->converged));
-	json_object_set_new(o, "public_key", key_json(true, a->state.public_key));
+	json_object_set_new(o, "public_key", wgx_node_key_json(true, a->state.public_key));
 	json_object_set_new(o, "next_public_key",
-			    key_json(a->state.next_key, a->state.next_public_key));
+			    wgx_node_key_json(a->state.next_key, a->state.next_public_key));
 	json_object_set_new(o, "waits_for", wgx_agent_waits_for(a));
 	return o;
 }
@@ -87,8 +76,8 @@ static json_t *member_json(const struct wgx_agent *a, const struct wgx_member *m
 		json_array_append_new(allowed,
 				      json_string(wgx_prefix_format(&p->prefixes[i], text)));
 	o = json_pack("{s:s, s:s, s:o, s:o, s:s}", "node", m->node.name, "state", state_of(a, m, p),
-		      "public_key", key_json(m->node.has_key, m->node.key), "allowed_ips", allowed,
-		      "problem", m->problem);
+		      "public_key", wgx_node_key_json(m->node.has_key, m->node.key), "allowed_ips",
+		      allowed, "problem", m->problem);
 	if (o)
 		json_object_set_new(o, "endpoint",
 				    h && h->endpoint.addr.sa.sa_family != AF_UNSPEC

@@ -85,6 +85,23 @@ int wgx_option_error(const char *command, int c, char **argv)
 	return wgx_usage_error(command, "unknown option '%s'", argv[optind - 1]);
 }
 
+int wgx_json_option(const char *command, int argc, char **argv, bool *json)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, WGX_OPTION_LONG},
+		{0},
+	};
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (c != WGX_OPTION_LONG)
+			return wgx_option_error(command, c, argv);
+		*json = true;
+	}
+	return WGX_EXIT_OK;
+}
+
 /* The kernel's isspace() is Latin-1's: 0xa0 counts. */
 static bool kernel_space(unsigned char c)
 {

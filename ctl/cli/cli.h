@@ -80,6 +80,8 @@ int wgx_create_interface(const char *name);
  * Expects a leading ':' in the option string and opterr = 0. @c: '?' or ':'.
  */
 int wgx_option_error(const char *command, int c, char **argv);
+/** wgx_json_option() - of a command whose only option is --json; optind is at the operands then. An exit status. */
+int wgx_json_option(const char *command, int argc, char **argv, bool *json);
 
 /**
  * wgx_name_problem() - what keeps @name from naming a network device

@@ -13,8 +13,6 @@
 #include "cli/monitor.h"
 #include "device/device.h"
 
-enum { OPTION_JSON = WGX_OPTION_LONG };
-
 #define RETRY_MS 250 /* how often a daemon is looked for */
 
 struct monitor {
@@ -26,18 +24,10 @@ struct monitor {
 
 static int parse(int argc, char **argv, struct monitor *m)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, OPTION_JSON},
-		{0},
-	};
-	int c;
+	int status = wgx_json_option("monitor", argc, argv, &m->json);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c != OPTION_JSON)
-			return wgx_option_error("monitor", c, argv);
-		m->json = true;
-	}
+	if (status)
+		return status;
 	argc -= optind;
 	argv += optind;
 	if (argc > 1)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /** struct wgx_event - embedded in what it belongs to; @fd -1: not in the loop */
@@ -26,6 +27,20 @@ static inline int wgx_event_add(int epoll_fd, struct wgx_event *e, int fd,
 		return 0;
 	e->fd = -1;
 	return -errno;
+}
+
+/** wgx_event_timer() - a timer that is not set yet: timerfd_settime(2) of @e->fd. 0 or a negative errno */
+static inline int wgx_event_timer(int epoll_fd, struct wgx_event *e,
+				  void (*ready)(struct wgx_event *, uint32_t), void *arg)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), err;
+
+	if (fd < 0)
+		return -errno;
+	err = wgx_event_add(epoll_fd, e, fd, ready, arg);
+	if (err)
+		close(fd);
+	return err;
 }
 
 static inline void wgx_event_want(int epoll_fd, struct wgx_event *e, uint32_t events)

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 #include "daemon/log.h"
 #include "daemon/state.h"
@@ -128,17 +127,11 @@ int wgx_restore_start(struct wgx_daemon *d)
 {
 	const struct itimerspec period = {.it_interval.tv_sec = PERIOD_S,
 					  .it_value.tv_sec = PERIOD_S};
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), err = 0;
+	int err = wgx_event_timer(d->epoll_fd, &d->restore_due, restore_due, d);
 
-	if (fd < 0)
-		return -errno;
-	if (timerfd_settime(fd, 0, &period, NULL))
-		err = -errno;
-	if (!err)
-		err = wgx_event_add(d->epoll_fd, &d->restore_due, fd, restore_due, d);
 	if (err)
-		close(fd);
-	return err;
+		return err;
+	return timerfd_settime(d->restore_due.fd, 0, &period, NULL) ? -errno : 0;
 }
 
 void wgx_restore_stop(struct wgx_daemon *d)

@@ -86,27 +86,19 @@ static void check_all(struct wgx_event *e, uint32_t events)
 	}
 }
 
-static int add_or_close(struct wgx_daemon *d, struct wgx_event *e, int fd,
-			void (*ready)(struct wgx_event *, uint32_t))
-{
-	int err = wgx_event_add(d->epoll_fd, e, fd, ready, d);
-
-	if (err)
-		close(fd);
-	return err;
-}
-
 int wgx_sources_start(struct wgx_daemon *d)
 {
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), err;
+	int fd, err = wgx_event_timer(d->epoll_fd, &d->sources_due, check_all, d);
 
-	if (fd < 0)
-		return -errno;
-	err = add_or_close(d, &d->sources_due, fd, check_all);
 	if (err)
 		return err;
 	fd = wgx_routes_open();
-	return fd < 0 ? fd : add_or_close(d, &d->routes, fd, routes_changed);
+	if (fd < 0)
+		return fd;
+	err = wgx_event_add(d->epoll_fd, &d->routes, fd, routes_changed, d);
+	if (err)
+		close(fd);
+	return err;
 }
 
 void wgx_sources_stop(struct wgx_daemon *d)

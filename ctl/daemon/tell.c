@@ -143,19 +143,11 @@ static void news_ready(struct wgx_event *e, uint32_t events)
 
 int wgx_tell_start(struct wgx_daemon *d)
 {
-	int fd, err = wgx_news_init(&d->news);
+	int err = wgx_news_init(&d->news);
 
 	if (!err)
 		err = wgx_event_add(d->epoll_fd, &d->news_ready, d->news.fd, news_ready, d);
-	if (err)
-		return err;
-	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	err = wgx_event_add(d->epoll_fd, &d->bursts_due, fd, bursts_due, d);
-	if (err)
-		close(fd);
-	return err;
+	return err ?: wgx_event_timer(d->epoll_fd, &d->bursts_due, bursts_due, d);
 }
 
 void wgx_tell_stop(struct wgx_daemon *d)

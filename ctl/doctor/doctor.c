@@ -10,8 +10,6 @@
 #include "daemon/log.h"
 #include "doctor/doctor.h"
 
-enum { OPTION_JSON = WGX_OPTION_LONG };
-
 /* From what all need to what few do; some look at what those before them have learnt. */
 static void (*const checks[])(struct wgx_doctor *d) = {
 	wgx_check_privileges, wgx_check_kernel,	   wgx_check_features, wgx_check_bpffs,
@@ -22,18 +20,10 @@ static void (*const checks[])(struct wgx_doctor *d) = {
 
 static int parse(int argc, char **argv, bool *json)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, OPTION_JSON},
-		{0},
-	};
-	int c;
+	int status = wgx_json_option("doctor", argc, argv, json);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c != OPTION_JSON)
-			return wgx_option_error("doctor", c, argv);
-		*json = true;
-	}
+	if (status)
+		return status;
 	if (argc > optind)
 		return wgx_usage_error("doctor", "takes no argument: '%s'", argv[optind]);
 	return WGX_EXIT_OK;

@@ -103,19 +103,31 @@ static size_t blocks(const struct features *f)
 	return (f->names->len + 31) / 32; /* NOLINT(clang-analyzer-*): as above */
 }
 
+/* For free(3); NULL: @ret_err has why */
+static struct ethtool_gfeatures *read_features(const struct features *f, int *ret_err)
+{
+	struct ethtool_gfeatures *get =
+		calloc(1, sizeof(*get) + blocks(f) * sizeof(get->features[0]));
+
+	*ret_err = -ENOMEM;
+	if (!get)
+		return NULL;
+	get->cmd = ETHTOOL_GFEATURES;
+	get->size = blocks(f);
+	*ret_err = request(f, get);
+	if (!*ret_err)
+		return get;
+	free(get);
+	return NULL;
+}
+
 /* Kept only are bits that the device can change: one fixed bit would refuse the whole request. */
 static int keep_changeable(const struct features *f, struct ethtool_sfeatures *set)
 {
-	struct ethtool_gfeatures *get;
 	int err;
+	struct ethtool_gfeatures *get = read_features(f, &err);
 
-	get = calloc(1, sizeof(*get) + blocks(f) * sizeof(get->features[0]));
-	if (!get)
-		return -ENOMEM;
-	get->cmd = ETHTOOL_GFEATURES;
-	get->size = blocks(f);
-	err = request(f, get);
-	for (uint32_t i = 0; !err && i < get->size; i++)
+	for (uint32_t i = 0; get && i < get->size; i++)
 		set->features[i].valid &=
 			get->features[i].available & ~get->features[i].never_changed;
 	free(get);
@@ -167,13 +179,8 @@ static int get_feature(const struct features *f, const char *name, bool *ret_on)
 
 	if (bit < 0)
 		return bit;
-	get = calloc(1, sizeof(*get) + blocks(f) * sizeof(get->features[0]));
-	if (!get)
-		return -ENOMEM;
-	get->cmd = ETHTOOL_GFEATURES;
-	get->size = blocks(f);
-	err = request(f, get);
-	if (!err)
+	get = read_features(f, &err);
+	if (get)
 		*ret_on = get->features[bit / 32].active & 1U << bit % 32;
 	free(get);
 	return err;

@@ -51,8 +51,6 @@ index() { on A cat /sys/class/net/wg0/ifindex; }
 configure() { on A wg set wg0 listen-port 51820 private-key "$WORK/A.wg0.key" peer "$(pub_of B wg0)" \
 	endpoint 192.0.2.2:51820 allowed-ips 10.7.0.2/32; }
 
-underlay_pair() { link A eth0 B eth0 && addr A eth0 192.0.2.1/24 && addr B eth0 192.0.2.2/24; }
-host_add A B
 underlay_pair
 key_for A wg0 && key_for B wg0
 impl_up B wg0 wgx || bail 'no wgx'
