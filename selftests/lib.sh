@@ -459,6 +459,24 @@ underlay_pair() {
 	addr B eth0 192.0.2.2/24 2001:db8::2/64
 }
 
+# underlay_routed: A and B in networks of their own, and the router r between them
+#
+#	A eth0 192.0.2.1, 2001:db8::1 == .254, ::fe eth0 r eth1 198.51.100.254, 2001:db8:1::fe == .2, ::2 eth0 B
+underlay_routed() {
+	host_add A r B
+	link A eth0 r eth0
+	link r eth1 B eth0
+	addr A eth0 192.0.2.1/24 2001:db8::1/64
+	addr r eth0 192.0.2.254/24 2001:db8::fe/64
+	addr r eth1 198.51.100.254/24 2001:db8:1::fe/64
+	addr B eth0 198.51.100.2/24 2001:db8:1::2/64
+	forwarding r
+	on A ip route add default via 192.0.2.254
+	on B ip route add default via 198.51.100.254
+	on A ip -6 route add default via 2001:db8::fe
+	on B ip -6 route add default via 2001:db8:1::fe
+}
+
 # attach_pair implA implB [mode]
 attach_pair() {
 	impl_attach A eth0 "$1" "${3:-}" && impl_attach B eth0 "$2" "${3:-}"

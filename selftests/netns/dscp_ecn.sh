@@ -4,7 +4,7 @@
 # a router marked on the outer packet is merged into the inner one; its DSCP stays. Through AF_XDP and
 # through the socket, IPv4 and IPv6, inside and outside.
 #
-#	A wg0 10.7.0.1 -- eth0 192.0.2.1 == 192.0.2.2 eth0 R eth1 198.51.100.2 == 198.51.100.1 eth0 -- wg0 10.7.0.2 B
+#	A wg0 10.7.0.1 -- eth0 192.0.2.1 == .254 eth0 r eth1 198.51.100.254 == .2 eth0 -- wg0 10.7.0.2 B
 #	      fd07::1          2001:db8::1              (marks)       2001:db8:1::2                         fd07::2
 . "$(dirname "$0")/../lib.sh"
 require wg jq nft python3
@@ -16,18 +16,7 @@ inner() { on "$1" timeout 60 python3 "$SELFTESTS/netns/inner.py" "${@:2}"; }
 VALUES=(00 01 02 03 b8 b9 ba bb 88 89 8a 8b e0 e1 e2 e3)
 
 set_up() {
-	host_add A R B
-	link A eth0 R eth0
-	link R eth1 B eth0
-	addr A eth0 192.0.2.1/24 2001:db8::1/64
-	addr R eth0 192.0.2.2/24 2001:db8::2/64
-	addr R eth1 198.51.100.2/24 2001:db8:1::2/64
-	addr B eth0 198.51.100.1/24 2001:db8:1::1/64
-	forwarding R
-	on A ip route add default via 192.0.2.2
-	on A ip route add default via 2001:db8::2
-	on B ip route add default via 198.51.100.2
-	on B ip route add default via 2001:db8:1::2
+	underlay_routed
 	impl_up A wg0 wgx && impl_up B wg0 wgx || return
 	key_for A wg0
 	key_for B wg0
@@ -41,9 +30,9 @@ set_up() {
 	addr B wg0 10.7.0.2/24 fd07::2/64
 }
 
-# mark none|not-ect|ect0|ect1|ce: what R writes into the ECN field of data that it forwards
+# mark none|not-ect|ect0|ect1|ce: what r writes into the ECN field of data that it forwards
 mark() {
-	on R nft -f - <<-EOF
+	on r nft -f - <<-EOF
 		table inet marking
 		delete table inet marking
 		table inet marking {
@@ -101,8 +90,8 @@ copied() {
 }
 
 for outer in 4 6; do
-	end=198.51.100.1:51820
-	[ $outer = 4 ] || end='[2001:db8:1::1]:51820'
+	end=198.51.100.2:51820
+	[ $outer = 4 ] || end='[2001:db8:1::2]:51820'
 	check "outer v$outer: set up" set_up "$end" || finish
 	capture A handshake eth0 'udp and port 51820'
 	check "outer v$outer: ping" ping_ok A 10.7.0.2
@@ -129,6 +118,6 @@ for outer in 4 6; do
 		done
 	done
 	check_equal "outer v$outer: nothing was dropped" "$(wgx_drops B wg0)" ''
-	host_del A R B
+	host_del A r B
 done
 finish

@@ -77,20 +77,9 @@ narrow_path() { # narrow_path outer mode(no|tcx)
 	local l end=198.51.100.2 where=router
 	l="narrow path, outer v$1, $(attached "$2")"
 	[ "$1" = 4 ] || end='[2001:db8:1::2]' where=here
-	host_add A r B
-	link A eth0 r eth0
-	link B eth0 r eth1
+	underlay_routed
 	on r ip link set eth1 mtu 1280
 	on B ip link set eth0 mtu 1280
-	addr A eth0 192.0.2.1/24 2001:db8::1/64
-	addr r eth0 192.0.2.254/24 2001:db8::fe/64
-	addr r eth1 198.51.100.254/24 2001:db8:1::fe/64
-	addr B eth0 198.51.100.2/24 2001:db8:1::2/64
-	on A ip route add default via 192.0.2.254
-	on B ip route add default via 198.51.100.254
-	on A ip -6 route add default via 2001:db8::fe
-	on B ip -6 route add default via 2001:db8:1::fe
-	forwarding r
 	check "$l: set up" up A 10.7.0.1/24 fd07::1/64 || finish
 	check "$l: set up B" up B 10.7.0.2/24 fd07::2/64 || finish
 	wg_peer A wg0 B wg0 endpoint "$end:51820" allowed-ips 10.7.0.2/32,fd07::2/128

@@ -4,7 +4,7 @@
 # for all that does not carry the mark, strict reverse-path filters, src_valid_mark. The mark is on every
 # outer packet, handshakes too, also when it is changed at run time.
 #
-#	A wg0 10.7.0.1 -- eth0 192.0.2.1 == 192.0.2.2 eth0 R eth1 198.51.100.2 == 198.51.100.1 eth0 -- wg0 10.7.0.2 B
+#	A wg0 10.7.0.1 -- eth0 192.0.2.1 == .254 eth0 r eth1 198.51.100.254 == .2 eth0 -- wg0 10.7.0.2 B
 #	      fd07::1          2001:db8::1                        2001:db8:1::2                         fd07::2 |
 #	                                                                       203.0.113.1, 2001:db8:2::1 lo ---'
 . "$(dirname "$0")/../lib.sh"
@@ -14,19 +14,8 @@ require_wgx
 MARK=51820
 
 set_up() { # set_up ENDPOINT
-	host_add A R B
-	link A eth0 R eth0
-	link R eth1 B eth0
-	addr A eth0 192.0.2.1/24 2001:db8::1/64
-	addr R eth0 192.0.2.2/24 2001:db8::2/64
-	addr R eth1 198.51.100.2/24 2001:db8:1::2/64
-	addr B eth0 198.51.100.1/24 2001:db8:1::1/64
+	underlay_routed
 	addr B lo 203.0.113.1/32 2001:db8:2::1/128
-	forwarding R
-	on A ip route add default via 192.0.2.2
-	on A ip route add default via 2001:db8::2
-	on B ip route add default via 198.51.100.2
-	on B ip route add default via 2001:db8:1::2
 	impl_up A wg0 wgx && impl_up B wg0 wgx || return
 	key_for A wg0
 	key_for B wg0
@@ -103,8 +92,8 @@ marked() { on A nft -j list counter inet marks "$1" | jq '[.nftables[].counter.p
 marked_over() { [ "$(marked "$1")" -gt "$2" ]; }
 
 for outer in 4 6; do
-	end=198.51.100.1:51820
-	[ $outer = 4 ] || end='[2001:db8:1::1]:51820'
+	end=198.51.100.2:51820
+	[ $outer = 4 ] || end='[2001:db8:1::2]:51820'
 	check "outer v$outer: set up" set_up "$end" || finish
 	check "outer v$outer: the rules of wg-quick" full_tunnel
 	marks $MARK
@@ -114,7 +103,7 @@ for outer in 4 6; do
 		[ $way = socket ] || check "$label: attach B" impl_attach B eth0 wgx tcx
 		check "$label: ping through the tunnel" ping_ok A 203.0.113.1
 		check "$label: IPv6 ping through the tunnel" ping_ok A 2001:db8:2::1
-		check "$label: ping the endpoint's address, inside" ping_ok A 198.51.100.1
+		check "$label: ping the endpoint's address, inside" ping_ok A 198.51.100.2
 		check "$label: TCP, SHA-256" file_copy A B 203.0.113.1 10
 		check "$label: TCP back, IPv6, SHA-256" file_copy B A fd07::1 10
 	done
@@ -150,6 +139,6 @@ for outer in 4 6; do
 	check "outer v$outer: which makes a loop, and is seen as one" wait_for 10 sh -c \
 		"nsenter -t ${HOST_PID[A]} -n ping -q -c 1 -W 0.1 203.0.113.1 >/dev/null; \
 		nsenter -t ${HOST_PID[A]} -m -n -p $WGX show --json | jq -e '[.interfaces[].drops.egress_loop] | add > 0'"
-	host_del A R B
+	host_del A r B
 done
 finish

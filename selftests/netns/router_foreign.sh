@@ -11,16 +11,7 @@ require_impl "$IMPL" wireguard-go
 FLOOD=$BUILD/selftests/tools/flood
 [ -x "$FLOOD" ] || bail 'flood is built' "$FLOOD is not there; run make tools"
 
-host_add A r B
-link A eth0 r eth0
-link B eth0 r eth1
-addr A eth0 192.0.2.1/24
-addr B eth0 198.51.100.2/24
-addr r eth0 192.0.2.254/24
-addr r eth1 198.51.100.254/24
-on A ip route add default via 192.0.2.254
-on B ip route add default via 198.51.100.254
-forwarding r
+underlay_routed
 
 up() { # up host interface impl address port
 	impl_up "$1" "$2" "$3" && key_for "$1" "$2" &&

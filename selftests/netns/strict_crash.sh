@@ -17,19 +17,10 @@ kill_daemon() {
 }
 inherited() { wgx_json A '[.attached[] | select(.device == "eth0") | .strict.inherited][0]'; }
 exempt() { wgx_json A '[.attached[] | select(.device == "eth0") | .strict.exempt[]] | join(" ")'; }
-pins() { on A find /sys/fs/bpf -path '*strict*' | wc -l; }
 # plain_passes: what has nothing to do with the tunnel, neighbours found anew; and what is exempt
 plain_passes() {
 	on A ip neigh flush dev eth0
 	ping_ok A 192.0.2.2 && ping_ok A 2001:db8::2 && ping_ok A 10.8.0.200 -I 192.0.2.1
-}
-# no_leak NAME: leaks() of both hosts; what is to be dropped is
-no_leak() {
-	capture B "$1" eth0
-	leaks P >/dev/null 2>&1
-	leaks A >/dev/null 2>&1
-	capture_end "$1"
-	check_equal "$1: nothing leaks" "$(plain "$1")" 0
 }
 
 life() { # life LABEL

@@ -13,7 +13,6 @@ require_wgx
 allow() { wg_peer A wg0 B wg0 allowed-ips "$1"; }
 FULL=0.0.0.0/0,::/0
 HALVES=0.0.0.0/1,128.0.0.0/1,::/1,8000::/1
-pins() { on A find /sys/fs/bpf -path '*strict*' | wc -l; }
 # refused: exit status 1, one line that names the way out, and nothing done
 refused() {
 	wgx A attach eth0 --strict "$@" 2>"$WORK/refused"

@@ -11,15 +11,6 @@ require wg jq tcpdump socat
 require_wgx
 
 protected() { wgx_json A '[.attached[] | select(.device == "eth0") | .strict.protect[]] | join(" ")'; }
-pins() { on A find /sys/fs/bpf -path '*strict*' | wc -l; }
-# no_leak NAME: what both hosts send to protected networks does not leave
-no_leak() {
-	capture B "$1" eth0
-	leaks P >/dev/null 2>&1
-	leaks A >/dev/null 2>&1
-	capture_end "$1"
-	check_equal "$1: nothing leaks" "$(plain "$1")" 0
-}
 no_daemon() { not daemon_pid A wg0; }
 
 life() { # life LABEL

@@ -19,18 +19,7 @@ up() { # up host address
 		addr "$1" wg0 "$2" && on "$1" ip link set wg0 up
 }
 
-host_add A r B
-link A eth0 r eth0
-link B eth0 r eth1
-addr A eth0 192.0.2.1/24 2001:db8::1/64
-addr r eth0 192.0.2.254/24 2001:db8::fe/64
-addr r eth1 198.51.100.254/24 2001:db8:1::fe/64
-addr B eth0 198.51.100.2/24 2001:db8:1::2/64
-on A ip route add default via 192.0.2.254
-on B ip route add default via 198.51.100.254
-on A ip -6 route add default via 2001:db8::fe
-on B ip -6 route add default via 2001:db8:1::fe
-forwarding r
+underlay_routed
 on r ethtool -K eth1 tx off gso off tso off tx-udp-segmentation off >/dev/null 2>&1
 on B ethtool -K eth0 tx off gso off tso off gro off tx-udp-segmentation off >/dev/null 2>&1
 check 'set up' up A 10.7.0.1/24 || finish
