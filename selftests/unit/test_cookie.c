@@ -320,17 +320,27 @@ static void test_rotation_under_load(void **state)
 	sim_free(sim);
 }
 
-/* P-DOS-4, P-HS-1: a wrong mac1 gets nothing, not even a cookie */
+/* P-DOS-4, P-HS-1: who knows nothing gets nothing, not even a cookie, with load or without */
 static void test_no_answer_to_strangers(void **state)
 {
+	static const size_t lens[] = {
+		[WGX_MSG_INITIATION] = sizeof(struct wgx_msg_initiation),
+		[WGX_MSG_RESPONSE] = sizeof(struct wgx_msg_response),
+		[WGX_MSG_COOKIE] = sizeof(struct wgx_msg_cookie),
+	};
 	struct sim *sim = sim_new(4);
 	struct sim_host *b = &sim->hosts[1];
-	struct wgx_msg_initiation msg = {.type = htole32(WGX_MSG_INITIATION)};
+	uint8_t msg[SIM_MSG_MAX];
 
-	b->under_load = true;
-	sim_random_bytes(b, (uint8_t *)&msg + 4, sizeof(msg) - 4);
-	assert_int_equal(sim_receive(b, &msg, sizeof(msg)), WGX_HS_INVALID);
-	assert_int_equal(sim->n_packets, 0);
+	for (uint8_t type = WGX_MSG_INITIATION; type <= WGX_MSG_COOKIE; type++) {
+		sim_random_bytes(b, msg, lens[type]);
+		memcpy(msg, (uint8_t[]){type, 0, 0, 0}, 4);
+		for (int load = 0; load < 2; load++) {
+			b->under_load = load;
+			assert_int_equal(sim_receive(b, msg, lens[type]), WGX_HS_INVALID);
+			assert_int_equal(sim->n_packets, 0);
+		}
+	}
 	sim_free(sim);
 }
 

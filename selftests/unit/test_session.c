@@ -136,22 +136,37 @@ static void test_answer_under_confirmed(void **state)
 	sim_free(sim);
 }
 
+/* @from, the initiator of the session that there is, sends under a key of 125 s, which asks for a new one. */
+static void check_rekey(struct sim *sim, struct sim_host *from, struct sim_host *to)
+{
+	struct wgx_keypair *from1 = current(from), *to1 = current(to);
+	uint64_t initiations = from->sent[WGX_MSG_INITIATION].count, received = to->data_received;
+
+	assert_true(from1->initiator);
+	sim_run_for(sim, 125 * SIM_S);
+	sim_send(from);
+	sim_run_for(sim, SIM_S);
+	assert_ptr_equal(from->session->keypairs.previous, from1);
+	assert_ptr_not_equal(current(from), from1);
+	assert_ptr_equal(to->session->keypairs.previous, to1);
+	assert_ptr_not_equal(current(to), to1);
+	assert_null(from->session->keypairs.next);
+	assert_null(to->session->keypairs.next);
+	assert_int_equal(from->sent[WGX_MSG_INITIATION].count, initiations + 1);
+	assert_int_equal(to->data_received, received + 1);
+}
+
 /* P-HS-7: three slots, through a rekey in each direction */
 static void test_slots(void **state)
 {
 	struct sim *sim = sim_connected(4);
 	struct sim_host *a = &sim->hosts[0], *b = &sim->hosts[1];
-	struct wgx_keypair *a1 = current(a), *b1 = current(b);
 
-	sim_run_for(sim, 125 * SIM_S);
-	sim_send(a); /* still under the old one, which asks for a new one */
+	check_rekey(sim, a, b);
+	sim_run_for(sim, 185 * SIM_S); /* the keys are spent: now b begins */
+	sim_send(b);
 	sim_run_for(sim, SIM_S);
-	assert_ptr_equal(a->session->keypairs.previous, a1);
-	assert_ptr_not_equal(current(a), a1);
-	assert_ptr_equal(b->session->keypairs.previous, b1);
-	assert_null(b->session->keypairs.next);
-	assert_int_equal(a->sent[WGX_MSG_INITIATION].count, 2);
-	assert_int_equal(b->data_received, 2);
+	check_rekey(sim, b, a);
 	sim_free(sim);
 }
 
