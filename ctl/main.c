@@ -127,8 +127,8 @@ static const struct wgx_command programs[] = {
 	 "  show private-key\n"
 	 "  set private-key FILE\n"
 	 "  set listen-port PORT\n"
-	 "  add peer NAME KEY [--preshared-key=FILE] [--endpoint=ADDRESS:PORT]\n"
-	 "           [--allowed-ips=NET,...]\n"
+	 "  add peer NAME KEY [--preshared-key=FILE | --preshared-key-file=FILE]\n"
+	 "           [--endpoint=ADDRESS:PORT] [--allowed-ips=NET,...]\n"
 	 "  delete peer NAME\n"},
 	{"wg-userspace", wgx_wg_userspace, "ID COMMAND [ARGUMENT ...]",
 	 "Create, configure or delete the interface wgID",

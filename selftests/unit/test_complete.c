@@ -140,6 +140,114 @@ static void test_help(void **state)
 	assert_string_equal(recorded(), "");
 }
 
+/* ---- manual pages and --help ---- */
+
+#define OPTIONS_MAX 64
+
+/* "--mode" and so on, each once */
+struct options {
+	char name[OPTIONS_MAX][32];
+	size_t n;
+};
+
+static bool has(const struct options *o, const char *name)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (!strcmp(o->name[i], name))
+			return true;
+	return false;
+}
+
+/* @text: behind the mark of an option: what is its name begins there */
+static void add_option(struct options *o, const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz-");
+	char name[32];
+
+	assert_in_range(len, 1, sizeof(name) - 3);
+	snprintf(name, sizeof(name), "--%.*s", (int)len, text);
+	if (has(o, name))
+		return;
+	assert_true(o->n < OPTIONS_MAX);
+	strcpy(o->name[o->n++], name);
+}
+
+static void read_help(const struct wgx_command *c, struct options *o)
+{
+	const char *texts[] = {c->args, c->details ?: ""};
+
+	for (size_t i = 0; i < 2; i++)
+		for (const char *p = texts[i]; (p = strstr(p, "--")); p += 2)
+			add_option(o, p + 2);
+}
+
+/* Of a page in mdoc(7) long options are "Fl -name" */
+static void read_manual(const char *path, struct options *o)
+{
+	FILE *f = fopen(path, "r");
+	char line[1024];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		for (const char *p = line; (p = strstr(p, "Fl -")); p += 4)
+			add_option(o, p + 4);
+	fclose(f);
+}
+
+/* wgx takes it, whatever it says to its value. */
+static void check_taken(const char *command, const char *option)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s %s=\x01", command, option);
+	run(line);
+	assert_int_not_equal(r.status, 0);
+	if (strstr(r.err_text, "unknown option"))
+		fail_msg("%s: %s", line, r.err_text);
+}
+
+static void check_page(const char *path, const struct options *help)
+{
+	struct options page = {0};
+
+	read_manual(path, &page);
+	for (size_t i = 0; i < help->n; i++)
+		if (!has(&page, help->name[i]))
+			fail_msg("%s has no %s", path, help->name[i]);
+	for (size_t i = 0; i < page.n; i++)
+		if (!has(help, page.name[i]))
+			fail_msg("%s: no --help tells of %s", path, page.name[i]);
+}
+
+/* What a manual page tells of an option, --help tells too, and the reverse; and there is such an option. */
+static void test_manuals(void **state)
+{
+	struct options wgx = {{"--help", "--version"}, 2}, agent = {0};
+
+	for (size_t i = 0; i < COMMANDS; i++) {
+		struct options own = {0};
+		char name[32];
+
+		snprintf(name, sizeof(name), "wgx %s", commands[i].name);
+		read_help(&commands[i], &own);
+		for (size_t k = 0; k < own.n; k++) {
+			check_taken(name, own.name[k]);
+			add_option(commands[i].run == wgx_cmd_agent ? &agent : &wgx,
+				   own.name[k] + 2);
+		}
+	}
+	check_page("man/wgx.8", &wgx);
+	check_page("man/wgx-agent.8", &agent);
+	for (size_t i = 0; i < PROGRAMS; i++) {
+		struct options own = {0};
+		char path[64];
+
+		snprintf(path, sizeof(path), "man/%s.8", programs[i].name);
+		read_help(&programs[i], &own);
+		check_page(path, &own);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_operands, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silent_daemon, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_help, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_manuals, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
