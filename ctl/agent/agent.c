@@ -2,7 +2,6 @@
 #include "agent/agent.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,17 +15,10 @@
 #include <sodium.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "daemon/log.h"
 #include "net/netlink.h"
-#include "proto/key_text.h"
 
-#define SETTLE_MS 100 /* changes that come together are one */
-#define LOOK_MS 30000 /* somebody may have changed the interface by hand */
-#define RETRY_MS 2000
 #define DRY_MS 5000
-#define GREET_S 25
-#define SAVE_MS 5000 /* in a large cluster there is always something new to be saved */
 
 uint64_t wgx_agent_now(void)
 {
@@ -42,403 +34,6 @@ void wgx_agent_soon(struct wgx_agent *a, uint64_t ms)
 
 	if (at < a->converge_at)
 		a->converge_at = at;
-}
-
-/* ---- this node ---- */
-
-static void set_keys(struct wgx_agent *a)
-{
-	struct wgx_node *n = &a->self;
-	const struct wgx_state *s = &a->state;
-
-	n->has_key = s->key; /* none where only a plan is made */
-	memcpy(n->key, s->public_key, sizeof(n->key));
-	n->has_next = s->next_key;
-	memcpy(n->next, s->next_public_key, sizeof(n->next));
-	n->has_previous = s->has_previous;
-	memcpy(n->previous, s->previous, sizeof(n->previous));
-}
-
-static bool is_known_chosen(const struct wgx_agent *a)
-{
-	return strcmp(a->options->registry, "file") != 0 &&
-	       (a->options->endpoint == WGX_ENDPOINT_INTERNAL ||
-		a->options->endpoint == WGX_ENDPOINT_EXTERNAL);
-}
-
-/* Those of the registry, if that was asked for; the devices are ours. */
-static void use_known(struct wgx_agent *a)
-{
-	if (!is_known_chosen(a))
-		return;
-	a->own.n_endpoints = a->n_known;
-	memcpy(a->own.endpoints, a->known, sizeof(a->known));
-	for (size_t i = 0; i < a->n_known; i++)
-		a->own.endpoints[i].addr.v4.sin_port = htons(a->options->listen_port);
-}
-
-static void set_addresses(struct wgx_agent *a)
-{
-	struct wgx_own_addresses own;
-
-	if (!a->own_due)
-		return;
-	a->own_due = false;
-	if (wgx_own_addresses(a->options, &own)) {
-		wgx_log(WGX_LOG_WARN,
-			"cannot tell which address this node has; the last one stays");
-		return;
-	}
-	/* a node without an address for a moment is not to be forgotten */
-	if (!own.n_endpoints && a->own.n_endpoints)
-		return;
-	a->own = own;
-	use_known(a);
-	a->self.n_endpoints = a->own.n_endpoints;
-	memcpy(a->self.endpoints, a->own.endpoints, sizeof(a->self.endpoints));
-}
-
-/* What we say of others' next keys: that our interface has them, and takes what comes under them. */
-static void set_seen(struct wgx_agent *a)
-{
-	free(a->self.seen);
-	a->self.seen = NULL;
-	a->self.n_seen = 0;
-	for (size_t i = 0; !a->names_due && i < a->want.n_peers; i++) {
-		const struct wgx_want_peer *p = &a->want.peers[i];
-
-		if (p->part == WGX_KEY_NEXT && wgx_have_find(&a->have, p->key))
-			(void)wgx_node_add_seen(&a->self, p->member->node.name, p->key);
-	}
-}
-
-static void publish(struct wgx_agent *a)
-{
-	int err;
-
-	if (!wgx_agent_rotation_settled(a)) {
-		wgx_agent_soon(a, SETTLE_MS);
-		return;
-	}
-	set_keys(a);
-	set_seen(a);
-	if (!a->publish_due && wgx_node_equal(&a->self, &a->published))
-		return;
-	err = a->registry->ops->publish(a->registry, &a->self);
-	a->publish_due = err;
-	if (err && err != -ENOTCONN && err != -EINPROGRESS)
-		wgx_log(WGX_LOG_WARN, "cannot publish this node: %s", strerror(-err));
-	if (err)
-		wgx_agent_soon(a, RETRY_MS);
-	wgx_node_free(&a->published);
-	if (wgx_node_copy(&a->published, &a->self))
-		a->publish_due = true;
-}
-
-/* ---- convergence ---- */
-
-static int make_plan(struct wgx_agent *a)
-{
-	wgx_plan_free(&a->plan);
-	wgx_want_free(&a->want);
-	if (wgx_rules_apply(
-		    &(struct wgx_rules){
-			    .cluster = a->options->cluster.items,
-			    .n_cluster = a->options->cluster.n,
-			    .keepalive = a->options->keepalive,
-		    },
-		    &a->self, &a->members, &a->want))
-		return -ENOMEM;
-	return wgx_plan_make(&a->want, &a->have, time(NULL), &a->plan);
-}
-
-static void daemon_ready(struct wgx_event *e, uint32_t events)
-{
-	struct wgx_agent *a = e->arg;
-
-	wgx_event_close(a->epoll_fd, e);
-	wgx_log(WGX_LOG_WARN, "the daemon has gone");
-	wgx_agent_soon(a, 0);
-}
-
-/* A connection that says nothing, and ends with the daemon. */
-static void watch_daemon(struct wgx_agent *a)
-{
-	int fd;
-
-	if (a->daemon.fd >= 0)
-		return;
-	fd = wgx_client_connect();
-	if (fd >= 0 && wgx_event_add(a->epoll_fd, &a->daemon, fd, daemon_ready, a))
-		close(fd);
-}
-
-static void note_told(struct wgx_agent *a)
-{
-	for (size_t i = 0; i < a->want.n_peers; i++)
-		if (a->want.peers[i].part == WGX_KEY_CURRENT)
-			a->want.peers[i].member->told = a->want.peers[i].endpoint;
-}
-
-static void report_refusals(struct wgx_agent *a)
-{
-	for (size_t i = 0; i < a->want.n_refusals; i++) {
-		struct wgx_refusal *r = &a->want.refusals[i];
-		struct wgx_member *m = (struct wgx_member *)r->member;
-		char text[512];
-
-		if (m->reported & (1u << r->reason))
-			continue;
-		m->reported |= 1u << r->reason;
-		wgx_log(WGX_LOG_WARN, "refused: %s", wgx_refusal_text(r, text, sizeof(text)));
-		if (a->registry->ops->report)
-			a->registry->ops->report(a->registry, "PeerRefused", text);
-	}
-}
-
-static void save(struct wgx_agent *a, uint64_t now)
-{
-	int err;
-
-	if (!a->save_due || now < a->save_at)
-		return;
-	a->save_at = now + SAVE_MS;
-	err = wgx_state_save(&a->state, &a->members, &a->self);
-	if (err)
-		wgx_log(WGX_LOG_WARN, "cannot save what nodes there are: %s", strerror(-err));
-	a->save_due = err;
-}
-
-/* The filter first, then what could be filtered, then peers. */
-static int make_tunnel(struct wgx_agent *a)
-{
-	int err;
-
-	wgx_have_free(&a->have);
-	err = wgx_tunnel_ensure(&a->tunnel, &a->state, &a->have);
-	if (err < 0)
-		return err;
-	a->greet |= err > 0;
-	watch_daemon(a);
-	err = wgx_tunnel_filter(&a->tunnel, &a->own, &a->exempt);
-	if (!err)
-		err = wgx_tunnel_up(&a->tunnel, &a->self, &a->own);
-	return err;
-}
-
-static bool changes_peers(const struct wgx_plan *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (p->steps[i].kind != WGX_STEP_SET_ENDPOINT &&
-		    p->steps[i].kind != WGX_STEP_SET_KEEPALIVE)
-			return true;
-	return false;
-}
-
-/*
- * A new daemon has no sessions, and the others send under theirs: for 15 seconds, if nothing is sent to them. A keepalive
- * makes the handshake, and goes with the next look.
- */
-static void greet_peers(struct wgx_agent *a)
-{
-	for (size_t i = 0; a->greet && i < a->plan.n; i++) {
-		struct wgx_step *s = &a->plan.steps[i];
-
-		if (s->kind != WGX_STEP_ADD_PEER || s->keepalive)
-			continue;
-		s->keepalive = GREET_S;
-		wgx_agent_soon(a, RETRY_MS);
-	}
-	a->greet = false;
-}
-
-static int change_peers(struct wgx_agent *a)
-{
-	int err = make_plan(a);
-
-	if (err)
-		return err;
-	report_refusals(a);
-	greet_peers(a);
-	a->failed_steps = wgx_tunnel_apply(&a->tunnel, &a->plan);
-	if (!a->failed_steps)
-		note_told(a);
-	if (!a->plan.n && !a->names_due)
-		return 0;
-	/* one call for each peer: not where only endpoints have changed */
-	if (a->names_due || changes_peers(&a->plan))
-		a->names_due = wgx_tunnel_names(&a->tunnel, &a->want);
-	/* what it has now, and what is left to do */
-	wgx_have_free(&a->have);
-	err = wgx_tunnel_look(&a->tunnel, &a->state, &a->have);
-	return err ? err : make_plan(a);
-}
-
-static int converge(struct wgx_agent *a)
-{
-	int err;
-
-	set_addresses(a);
-	set_keys(a);
-	err = make_tunnel(a);
-	if (!err && a->options->strict)
-		err = wgx_tunnel_route(&a->tunnel, &a->self, &a->want, &a->exempt);
-	if (!err)
-		err = change_peers(a);
-	if (!err)
-		err = wgx_tunnel_route(&a->tunnel, &a->self, &a->want, &a->exempt);
-	return err;
-}
-
-static void expire(struct wgx_agent *a, uint64_t now)
-{
-	size_t before = a->members.held;
-	char text[256];
-
-	if (wgx_members_expire(&a->members, now, &a->expire_at)) {
-		a->save_due = true;
-		wgx_agent_soon(a, 0);
-	}
-	if (a->members.held <= before)
-		return;
-	snprintf(text, sizeof(text),
-		 "more than half of all nodes have gone from the registry: %zu are kept until they "
-		 "are back, or until you say: wgx agent plan --accept",
-		 a->members.held);
-	wgx_log(WGX_LOG_WARN, "%s", text);
-	if (a->registry->ops->report)
-		a->registry->ops->report(a->registry, "NodesHeld", text);
-}
-
-static void work(struct wgx_agent *a)
-{
-	uint64_t now = wgx_agent_now();
-	int err;
-
-	if (now >= a->expire_at)
-		expire(a, now);
-	if (now < a->converge_at &&
-	    !(a->rotation == WGX_ROTATION_RETIRING && now >= a->retire_at)) {
-		save(a, now);
-		return;
-	}
-	a->converge_at = now + LOOK_MS;
-	a->own_due = true;
-	err = converge(a);
-	a->converged += !err;
-	if (err || a->failed_steps || a->names_due)
-		wgx_agent_soon(a, RETRY_MS);
-	if (!err)
-		wgx_agent_rotate_step(a);
-	publish(a);
-	save(a, now);
-}
-
-/* ---- what the registry tells ---- */
-
-static void on_begin(void *arg)
-{
-	struct wgx_agent *a = arg;
-
-	wgx_members_begin(&a->members);
-}
-
-static bool is_self(const struct wgx_agent *a, const char *name)
-{
-	return !strcmp(name, a->options->node);
-}
-
-static void changed(struct wgx_agent *a)
-{
-	a->save_due = true;
-	a->expire_at = 0;
-	wgx_agent_soon(a, SETTLE_MS);
-}
-
-static void on_upsert(void *arg, const struct wgx_node *node)
-{
-	struct wgx_agent *a = arg;
-
-	if (is_self(a, node->name))
-		return;
-	if (wgx_members_upsert(&a->members, node) > 0) {
-		struct wgx_member *m = wgx_members_find(&a->members, node->name);
-
-		m->reported = 0;
-		changed(a);
-	}
-}
-
-static void on_refuse(void *arg, const char *name, const char *problem)
-{
-	struct wgx_agent *a = arg;
-
-	if (!is_self(a, name) && wgx_members_refuse(&a->members, name, problem) > 0) {
-		wgx_members_find(&a->members, name)->reported = 0;
-		changed(a);
-	}
-}
-
-static void on_remove(void *arg, const char *name)
-{
-	struct wgx_agent *a = arg;
-
-	if (!wgx_members_delete(&a->members, name, wgx_agent_now()))
-		return;
-	wgx_log(WGX_LOG_INFO, "%s: its record is gone; it is kept for %u s", name,
-		a->options->grace_s);
-	changed(a);
-}
-
-static void on_self(void *arg, const struct wgx_node *node, const struct wgx_endpoint *internal,
-		    size_t n_internal, const struct wgx_endpoint *external, size_t n_external)
-{
-	bool use_external;
-	struct wgx_agent *a = arg;
-	struct wgx_node before = a->self;
-
-	use_external = a->options->endpoint == WGX_ENDPOINT_EXTERNAL;
-	a->n_known = use_external ? n_external : n_internal;
-	memcpy(a->known, use_external ? external : internal, sizeof(a->known));
-	a->self.n_cidrs = 0;
-	for (size_t i = 0; i < node->n_cidrs; i++) {
-		const struct wgx_prefix *p = &node->cidrs[i];
-
-		for (size_t j = 0; j < a->options->cluster.n; j++)
-			if (wgx_prefix_contains(&a->options->cluster.items[j], p))
-				a->self.cidrs[a->self.n_cidrs++] = *p;
-	}
-	if (is_known_chosen(a) || !wgx_node_equal(&before, &a->self))
-		changed(a);
-}
-
-static void on_published(void *arg)
-{
-	wgx_agent_soon(arg, 0);
-}
-
-static void on_synced(void *arg)
-{
-	struct wgx_agent *a = arg;
-
-	if (a->registry_problem[0] || !a->members.synced)
-		wgx_log(WGX_LOG_INFO, "the registry answers");
-	a->was_synced = true;
-	a->registry_problem[0] = '\0';
-	if (wgx_members_end(&a->members, wgx_agent_now()))
-		changed(a);
-}
-
-static void on_lost(void *arg, const char *why)
-{
-	struct wgx_agent *a = arg;
-
-	if (!a->registry_problem[0] || a->members.synced)
-		wgx_log(WGX_LOG_WARN, "the registry does not answer, all stays as it is: %s", why);
-	snprintf(a->registry_problem, sizeof(a->registry_problem), "%s", why);
-	wgx_log_defuse(a->registry_problem); /* it may be a server's text */
-	a->losses += a->members.synced;
-	wgx_members_lost(&a->members);
 }
 
 /* ---- the loop ---- */
@@ -457,7 +52,7 @@ static void addresses_ready(struct wgx_event *e, uint32_t events)
 
 	while (recv(e->fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
 		;
-	wgx_agent_soon(a, SETTLE_MS);
+	wgx_agent_soon(a, WGX_AGENT_SETTLE_MS);
 }
 
 static int catch_signals(struct wgx_agent *a)
@@ -538,17 +133,7 @@ static int open_registry(struct wgx_agent *a)
 {
 	char error[512] = "no memory left";
 
-	a->events = (struct wgx_registry_events){
-		.begin = on_begin,
-		.upsert = on_upsert,
-		.refuse = on_refuse,
-		.self = on_self,
-		.published = on_published,
-		.remove = on_remove,
-		.synced = on_synced,
-		.lost = on_lost,
-		.arg = a,
-	};
+	a->events = wgx_agent_registry_events(a);
 	if (!strcmp(a->options->registry, "file"))
 		a->registry = wgx_registry_file(a->options->registry_dir, a->epoll_fd, &a->events);
 	else
@@ -599,7 +184,7 @@ static void take_members(struct wgx_agent *a)
 			    .n_cluster = a->options->cluster.n,
 		    },
 		    &a->self, &a->members, &a->want))
-		note_told(a);
+		wgx_agent_note_told(a);
 }
 
 static int begin(struct wgx_agent *a)
@@ -623,8 +208,8 @@ static int begin(struct wgx_agent *a)
 	if (open_registry(a))
 		return WGX_EXIT_FAILURE;
 	/* what this node has is read before the members are: own addresses decide on their endpoints */
-	set_addresses(a);
-	set_keys(a);
+	wgx_agent_set_addresses(a);
+	wgx_agent_set_keys(a);
 	wgx_agent_rotation_begin(a);
 	take_members(a);
 	return WGX_EXIT_OK;
@@ -664,10 +249,10 @@ int wgx_agent_run(const struct wgx_agent_options *o)
 	if (!status)
 		status = wgx_agent_pages_begin(&a);
 	while (!status && !a.stopping) {
-		work(&a);
+		wgx_agent_work(&a);
 		turn(&a);
 	}
-	save(&a, UINT64_MAX);
+	wgx_agent_save(&a, UINT64_MAX);
 	wgx_agent_pages_end(&a);
 	wgx_metrics_source_close(&a.source);
 	wgx_agent_serve_end(&a);
@@ -696,7 +281,7 @@ static int dry(struct wgx_agent *a)
 		return wgx_fail("%s: %s", a->options->interface, strerror(-err));
 	if (err)
 		printf("%s: create\n", a->options->interface);
-	if (make_plan(a))
+	if (wgx_agent_make_plan(a))
 		return wgx_fail("no memory left");
 	plan = wgx_agent_plan_json(a);
 	wgx_agent_print_plan(plan);

@@ -67,6 +67,33 @@ uint64_t wgx_agent_now(void);
 /** wgx_agent_soon() - look at everything again within @ms */
 void wgx_agent_soon(struct wgx_agent *a, uint64_t ms);
 
+/* waits, in ms */
+#define WGX_AGENT_SETTLE_MS 100 /* changes that come together are one */
+#define WGX_AGENT_RETRY_MS 2000
+
+/* self.c */
+void wgx_agent_set_keys(struct wgx_agent *a);
+/** wgx_agent_set_addresses() - as they are now, where they may have changed */
+void wgx_agent_set_addresses(struct wgx_agent *a);
+/** wgx_agent_known_chosen() - is it the registry that has the addresses of this node? */
+bool wgx_agent_known_chosen(const struct wgx_agent *a);
+/** wgx_agent_publish() - tell the registry of this node, if there is something new */
+void wgx_agent_publish(struct wgx_agent *a);
+
+/* converge.c */
+/** wgx_agent_work() - what is due */
+void wgx_agent_work(struct wgx_agent *a);
+/** wgx_agent_make_plan() - what is to be changed; 0 or a negative errno */
+int wgx_agent_make_plan(struct wgx_agent *a);
+/** wgx_agent_note_told() - the interface has the endpoints that are wanted */
+void wgx_agent_note_told(struct wgx_agent *a);
+/** wgx_agent_save() - what nodes there are, if there is something new, and it is time */
+void wgx_agent_save(struct wgx_agent *a, uint64_t now);
+
+/* registry_events.c */
+/** wgx_agent_registry_events() - for a registry, as @a takes them */
+struct wgx_registry_events wgx_agent_registry_events(struct wgx_agent *a);
+
 /* rotate.c */
 /** wgx_agent_rotate() - announce the next key; NULL, or why not */
 const char *wgx_agent_rotate(struct wgx_agent *a);
