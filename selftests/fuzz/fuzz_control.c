@@ -8,6 +8,8 @@
 #include "daemon/control.c"
 
 #include <stddef.h>
+#include "daemon/peer.h"
+#include "daemon/show.h"
 #include "fuzz/fuzz.h"
 
 static struct wgx_daemon d;
