@@ -291,13 +291,17 @@ static inline struct fake *fake_create(const char *name)
 }
 
 /* Whatever the model held, no mirror may outlive it. */
-static inline void fake_destroy(struct fake *f)
+static inline void fake_end(struct fake *f)
 {
 	wgx_device_destroy(f->dev);
 	assert_int_equal(f->n_prefixes, 0);
 	assert_int_equal(f->n_peers, 0);
 	assert_int_equal(f->n_receivers, 0);
-	wgx_rcu_barrier();
+}
+
+/* After a grace period */
+static inline void fake_free(struct fake *f)
+{
 	while (f->spare) {
 		struct fake_prefix *next = f->spare->next;
 
@@ -306,6 +310,13 @@ static inline void fake_destroy(struct fake *f)
 	}
 	free(f->prefixes);
 	free(f);
+}
+
+static inline void fake_destroy(struct fake *f)
+{
+	fake_end(f);
+	wgx_rcu_barrier();
+	fake_free(f);
 }
 
 struct fake_check {
