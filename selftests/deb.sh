@@ -32,7 +32,7 @@ check 'the same source' cmp "$WORK"/one/deb/wgx_*.tar.xz "$WORK"/another/directo
 lintian_clean() { lintian --allow-root --fail-on error,warning --info "$WORK"/one/deb/*.changes; }
 check 'lintian' lintian_clean
 mapfile -t listed < <(dpkg-deb -c "$deb" | awk '{ print $6 }')
-lists() { printf '%s\n' "${listed[@]}" | grep -qxF "./$1"; }
+lists() { grep -qxF "./$1" <<<"$(printf '%s\n' "${listed[@]}")"; }
 for f in usr/sbin/wgx usr/sbin/wgconfig usr/share/man/man8/wgx.8.gz usr/share/man/man5/wgx.conf.5.gz \
 	lib/systemd/system/wgx@.service lib/systemd/system/wgx-boot@.service lib/systemd/system/wgx-metrics.service \
 	usr/share/doc/wgx/wgx.cdx.json usr/lib/sysusers.d/wgx.conf usr/lib/tmpfiles.d/wgx.conf usr/share/bash-completion/completions/wgx \

@@ -207,11 +207,11 @@ check 'systemctl enable --now wgx-boot@wg1' on A systemctl enable --now wgx-boot
 check_equal 'it has its address' "$(on A ip -o -4 addr show dev wg1 | awk '{ print $4 }') $(on A cat /run/said)" '10.8.0.1/24 wg1'
 check 'systemctl enable --now wgx-metrics' on A systemctl enable --now wgx-metrics
 scrape() { nsenter --target "${HOST_PID[A]}" --net -- curl -sf http://127.0.0.1:9586/metrics; }
-metrics_ok() { scrape | grep -q 'wireguard_received_bytes_total{interface="wg0".*friendly_name="b"'; }
+metrics_ok() { grep -q 'wireguard_received_bytes_total{interface="wg0".*friendly_name="b"' <<<"$(scrape)"; }
 check 'it serves them, as a user without rights' wait_for 20 metrics_ok
 check_equal 'no unit has failed' "$(on A systemctl list-units --failed --no-legend --plain 'wgx*')" ''
 
-both_up() { ping_ok A 10.7.0.2 -w 3 && on A ip -o -4 addr show dev wg1 | grep -q 10.8.0.1/24; }
+both_up() { ping_ok A 10.7.0.2 -w 3 && grep -q 10.8.0.1/24 <<<"$(on A ip -o -4 addr show dev wg1)"; }
 check 'systemctl restart wgx@wg0' on A systemctl restart wgx@wg0
 check 'it works, and wg1 is still there' wait_for 20 both_up
 check 'systemctl restart wgx-boot@wg1' on A systemctl restart wgx-boot@wg1

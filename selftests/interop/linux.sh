@@ -120,7 +120,7 @@ transfers() {
 	check "$1: 500 datagrams from the driver, UDP over IPv4" all_arrived 500 vm_udp_send 500 10.7.0.1
 }
 
-host_sees() { on H wg show wg0 endpoints | grep -qF "	$1"; }
+host_sees() { grep -qF "	$1" <<<"$(on H wg show wg0 endpoints)"; }
 vm_sees() { vm_sh V 'wg show wg0 endpoints' | grep -qF "	$1"; }
 
 roaming() {

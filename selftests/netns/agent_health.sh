@@ -71,8 +71,8 @@ fi
 drops='wgx_drops_total{interface="",reason="strict_egress"}'
 check_equal 'no plaintext so far' "$(sample A "$drops")" 0
 check 'past the tunnel: lost' not on A ping -q -c 1 -W 1 -I eth0 10.244.2.2
-sleep 1
-check 'and counted' test "$(sample A "$drops")" -gt 0
+counted() { [ "$(sample A "$drops")" -gt 0 ]; }
+check 'and counted' wait_for 20 counted
 check 'strict mode is ended by hand' wgx A detach eth0
 back() { [ "$(wgx_json A '[.attached[] | select(.device == "eth0") | .strict.protect[]] | join(",")')" = "$CLUSTER" ]; }
 poke A 1

@@ -14,7 +14,7 @@ require_wgx
 key_of() { jq -r .public_key "$WORK/registry/node-${1,,}.json"; }
 own_key() { on "$1" wg show wg0 public-key; }
 # knows A B KEY: A sends to B's pods under this key
-knows() { on "$1" wg show wg0 allowed-ips | grep -qF "$3	10.244.${NODE_N[$2]}.0/24"; }
+knows() { grep -qF "$3	10.244.${NODE_N[$2]}.0/24" <<<"$(on "$1" wg show wg0 allowed-ips)"; }
 # flood_begin N: from A's pods, to them, and from C: N packets each, 2 ms apart: more than could wait for a handshake
 flood_begin() {
 	spawn PA out ping -q -i 0.002 -c "$1" 10.244.2.2

@@ -79,7 +79,7 @@ declare -A START=([bash]="bash --norc --noprofile" [zsh]="zsh -f" [fish]="fish -
 declare -A SOURCE=([bash]="PS1='$ '; . $COMPLETIONS/wgx.bash"
 	[zsh]="PS1='$ '; fpath=($COMPLETIONS \$fpath); autoload -Uz compinit; compinit -u -d $WORK/zcompdump"
 	[fish]="function fish_prompt; echo '$ '; end; source $COMPLETIONS/wgx.fish")
-on_screen() { term capture-pane -p -t s | grep -qF -- "$1"; }
+on_screen() { grep -qF -- "$1" <<<"$(term capture-pane -p -t s)"; }
 tab() { # tab LINE RESULT
 	term send-keys -t s C-u
 	term send-keys -t s -l -- "$1" && term send-keys -t s Tab

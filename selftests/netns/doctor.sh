@@ -94,7 +94,7 @@ breaks 'GRO off' warning offloads eth0 'gro is off'
 on A ethtool -K eth0 gso off
 breaks 'GSO off' warning offloads eth0 'gso is off'
 on A ethtool -K wg0 tso off
-if wgx_json A '.interfaces[0].mode' | grep -q superframes; then
+if grep -q superframes <<<"$(wgx_json A '.interfaces[0].mode')"; then
 	breaks "wg0's TSO off" warning offloads wg0 'tso is off'
 else
 	skip "wg0's TSO" 'no superframes here'
@@ -150,7 +150,7 @@ wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820
 
 # on a gateway
 on A sysctl -q -w net.ipv4.ip_forward=1
-if on A ethtool -k eth1 | grep -q '^rx-udp-gro-forwarding: off$'; then
+if grep -q '^rx-udp-gro-forwarding: off$' <<<"$(on A ethtool -k eth1)"; then
 	breaks 'a gateway' note offloads eth1 'UDP from here goes into tunnels one packet at a time'
 else
 	skip 'a gateway' 'no such offload'

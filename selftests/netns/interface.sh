@@ -7,7 +7,7 @@
 require wg iperf3 jq tcpdump ifconfig route
 require_impl "$IMPL"
 
-wg0_is() { on A ip -d link show dev wg0 | grep -qE "$1"; }
+wg0_is() { grep -qE "$1" <<<"$(on A ip -d link show dev wg0)"; }
 stat_of() { on "$1" cat "/sys/class/net/wg0/statistics/$2"; }
 sock() { on A test -S /run/wireguard/wg0.sock; }
 

@@ -23,7 +23,7 @@ check 'to a peer without an endpoint' not ping_ok A 10.7.0.9 -w 1
 wgx A show --json >"$WORK/1.json"
 wgx A show --json wg0 peer B >"$WORK/2.json"
 on A ip link del far1
-awaited() { wgx_json A '.awaited[]' | grep -qx eth1; }
+awaited() { grep -qx eth1 <<<"$(wgx_json A '.awaited[]')"; }
 check 'eth1 is awaited' wait_for 10 awaited
 wgx A show --json >"$WORK/3.json"
 schema() { python3 "$SELFTESTS/netns/json_doc.py" "$TOP/docs/json.md" "$TOP/docs/drops.md" show "$@"; }

@@ -133,7 +133,7 @@ check 'of another interface: told that nobody has it' says 'Destination Host Unr
 check 'delete it' on A ip link del wg1
 check 'the first one goes on' past 3 A ping_ok P 10.2.0.2
 on A ip link del eth1
-awaited() { wgx_json A '.awaited[]' | grep -qx eth1; }
+awaited() { grep -qx eth1 <<<"$(wgx_json A '.awaited[]')"; }
 check 'the device goes' wait_for 20 awaited
 link A eth1 P eth0
 addr A eth1 10.1.0.1/24 fd01::1/64

@@ -94,7 +94,7 @@ check 'past the stack' past 3 A ping_ok P 10.2.0.2
 capture B plain eth0 'not udp port 51820'
 kill_daemon() { on A kill -KILL "$(daemon_pid A wg0)"; }
 check 'kill' kill_daemon
-gone() { ! on A ip link show eth1 | grep -q xdp; }
+gone() { ! grep -q xdp <<<"$(on A ip link show eth1)"; }
 check 'its program goes' wait_for 20 gone
 check 'no packet gets through' not on P ping -c 3 -i 0.2 -W 1 10.2.0.2
 capture_end plain

@@ -14,7 +14,7 @@ client() { on A python3 "$SELFTESTS/netns/metrics.py" "$@"; }
 get() { client get 127.0.0.1:9586 "$@"; }
 # sample NAME{labels}: its value in $WORK/scrape
 sample() { grep -F -- "$1 " "$WORK/scrape" | sed 's/.* //'; }
-answers() { get /healthz | grep -q '^200'; }
+answers() { grep -q '^200' <<<"$(get /healthz)"; }
 metrics_start() { # metrics_start NAME [command ...]: wgx metrics, by a command such as setpriv; arguments after --
 	local name=$1 by=()
 	shift

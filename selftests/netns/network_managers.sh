@@ -114,7 +114,7 @@ greedy() { # greedy A [deploy]: where networkd and udevd of this host look
 managed_as() { # managed_as DEV configured|unmanaged
 	on A grep -qx "ADMIN_STATE=$2" "/run/systemd/netif/links/$(on A cat "/sys/class/net/$1/ifindex")"
 }
-has_greedy() { on A ip -o addr show dev "$1" | grep -q ' 10\.99\.0\.1/'; }
+has_greedy() { grep -q ' 10\.99\.0\.1/' <<<"$(on A ip -o addr show dev "$1")"; }
 
 networkd() { spawn A networkd env SYSTEMD_LOG_LEVEL=info SYSTEMD_LOG_TARGET=console $NETWORKD; }
 

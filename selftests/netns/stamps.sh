@@ -66,7 +66,7 @@ heard() {
 }
 
 warned() { # warned text: and it names the file
-	grep "warning: .*$1" "$WORK/A.wg0.log" | grep -qF "$STAMP"
+	grep -qF "$STAMP" <<<"$(grep "warning: .*$1" "$WORK/A.wg0.log")"
 }
 
 #--- nowhere to write

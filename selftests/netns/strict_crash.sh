@@ -140,7 +140,7 @@ plug() {
 	on A ip -6 route add default via 2001:db8::2
 }
 back() { [ "$(strict A strict_egress)" != none ]; }
-awaited() { wgx_json A '.awaited | join(" ")' | grep -qxF eth0; }
+awaited() { grep -qxF eth0 <<<"$(wgx_json A '.awaited | join(" ")')"; }
 on A ip link del eth0
 check 'unplugged: awaited' wait_for 10 awaited
 plug

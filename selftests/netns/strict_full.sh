@@ -140,7 +140,7 @@ before=$(strict A strict_egress)
 on A bash -c 'echo plain >/dev/udp/203.0.113.1/99'
 check_equal "the second interface's allowed IPs" "$(strict A strict_egress)" $((before + 1))
 on A ip link del wg1
-gone() { wgx_json A '[.interfaces[].name] | join(" ")' | grep -qx wg0; } # wholly: the daemon answers when it is done
+gone() { grep -qx wg0 <<<"$(wgx_json A '[.interfaces[].name] | join(" ")')"; } # wholly: the daemon answers when it is done
 check 'it is deleted' wait_for 10 gone
 on A bash -c 'echo plain >/dev/udp/203.0.113.1/99'
 check_equal 'and its allowed IPs with it' "$(strict A strict_egress)" $((before + 1))

@@ -14,8 +14,8 @@ term() { on A env -u TMUX tmux -S "$WORK/tmux" "$@"; }
 keys() { term send-keys -t top "$@"; }
 screen() { term capture-pane -p -t top; }
 # shows PATTERN: some line matches; line N PATTERN: the N-th does; last PATTERN
-shows() { screen | grep -qE -- "$1"; }
-line() { screen | sed -n "${1}p" | grep -qE -- "$2"; }
+shows() { grep -qE -- "$1" <<<"$(screen)"; }
+line() { grep -qE -- "$2" <<<"$(screen | sed -n "${1}p")"; }
 soon() { # soon TEXT command ...: what is on the screen where it does not come
 	check "$1" wait_for 30 "${@:2}" || screen | diag
 }
@@ -111,7 +111,7 @@ soon 'another key does nothing' line 24 '^1-19 of 41 by traffic '
 resized() { term resize-window -t top -x "$1" -y "$2"; }
 resized 132 40
 soon '132 by 40' line 40 '^1-35 of 41 by traffic '
-wide() { screen | sed -n 4p | grep -qE '^PEER +IFACE +ENDPOINT +AGE .*TRAFFIC' && [ "$(screen | sed -n 4p | wc -c)" -gt 100 ]; }
+wide() { grep -qE '^PEER +IFACE +ENDPOINT +AGE .*TRAFFIC' <<<"$(screen | sed -n 4p)" && [ "$(screen | sed -n 4p | wc -c)" -gt 100 ]; }
 soon 'the wider one is used' wide
 keys End
 soon 'the last page' line 40 '^7-41 of 41 '
@@ -160,12 +160,12 @@ soon 'fails' shows '^is 1$'
 
 # ---- another locale ----
 
-if on A locale -a | grep -qi '^c\.utf-\?8$'; then
+if grep -qi '^c\.utf-\?8$' <<<"$(on A locale -a)"; then
 	on A ip link set wg0 up
 	on A wg set wg0 listen-port 51820 private-key "$WORK/A.wg0.key"
 	wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820 allowed-ips 10.7.0.2/32
 	term -u new-session -d -s blocks -x 80 -y 24 env LC_ALL=C.UTF-8 "$WGX" top \; set -g status off
-	blocks() { term capture-pane -p -t blocks | grep -q '[▁▂▃▄▅▆▇█]'; }
+	blocks() { grep -q '[▁▂▃▄▅▆▇█]' <<<"$(term capture-pane -p -t blocks)"; }
 	check 'blocks in UTF-8' wait_for 30 blocks
 else
 	skip 'blocks in UTF-8' 'no such locale'

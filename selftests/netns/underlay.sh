@@ -27,7 +27,7 @@ accelerated() {
 }
 # attached DEV: in mode tcx; or awaited
 attached() { [ "$(wgx_mode B "$1")" = tcx ]; }
-awaited() { wgx_json B '.awaited | join(" ")' | grep -qxF "$1"; }
+awaited() { grep -qxF "$1" <<<"$(wgx_json B '.awaited | join(" ")')"; }
 # socket_only: everything passes, and nothing by an attached device
 socket_only() {
 	file_copy A B 10.7.0.2 2 && [ "$(wgx_json B '.attached | length')" = 0 ]

@@ -214,7 +214,7 @@ twenty() {
 	local i
 	for ((i = 0; i < 20; i++)); do
 		quick C up wg0 || { echo "up $i" && return 1; }
-		on C wg show wg0 peers | grep -qF "$(pub_of G wg0)" || { echo "no peer $i" && return 1; }
+		grep -qF "$(pub_of G wg0)" <<<"$(on C wg show wg0 peers)" || { echo "no peer $i" && return 1; }
 		quick C down wg0 || { echo "down $i" && return 1; }
 	done
 }
