@@ -152,8 +152,10 @@ require_wgx() {
 	require_impl wgx
 }
 
-# wait_for SECONDS command ...: polls until the command succeeds; its status otherwise.
-wait_for() {
+# wait_for SECONDS command ...: polls until the command succeeds; fails where it does not. SECONDS are of an idle machine:
+# a busy one gets 30 at least. try_for SECONDS command ...: so long and no longer.
+wait_for() { try_for $(($1 > 30 ? $1 : 30)) "${@:2}"; }
+try_for() {
 	local end=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -255,9 +257,10 @@ stop() {
 }
 
 # capture A NAME DEV [filter ...]: packets into $WORK/NAME.pcap. DEV may be `any`: tcpdump refuses a
-# device that is down, and with `any` sees it come up. Without immediate mode an early end loses packets.
+# device that is down, and with `any` sees it come up. Without immediate mode an early end loses packets, and so it does
+# where others keep tcpdump from the processor.
 capture() {
-	spawn "$1" "$2" tcpdump --immediate-mode -U -Z root -i "$3" -w "$WORK/$2.pcap" "${@:4}"
+	spawn "$1" "$2" nice -n -15 tcpdump --immediate-mode -U -Z root -i "$3" -w "$WORK/$2.pcap" "${@:4}"
 	wait_for 10 grep -q 'listening on' "$WORK/$2.log" || nok "capture $2" "$(cat "$WORK/$2.log")"
 }
 
@@ -485,7 +488,7 @@ attach_pair() {
 # ---- traffic ----
 
 # ping_ok A 10.7.0.2 [ping's arguments ...]: three answers before the deadline
-ping_ok() { on "$1" ping -q -i 0.1 -c 3 -w 10 "${@:3}" "$2"; }
+ping_ok() { on "$1" ping -q -i 0.1 -c 3 -w 30 "${@:3}" "$2"; }
 
 iperf_server() { # iperf_server B [port]
 	local port=${2:-5201}

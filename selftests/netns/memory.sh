@@ -65,7 +65,7 @@ END
 capture B plain eth0 'host 10.7.0.2 or host 10.7.0.1'
 check 'more than the limit is refused, or kills the daemon' not on A timeout 60 wg addconf wg0 "$WORK/many"
 gone() { ! on A kill -0 "$pid" 2>/dev/null; }
-wait_for 5 gone && echo '# it was killed' || echo '# it was refused'
+try_for 5 gone && echo '# it was killed' || echo '# it was refused'
 on A ping -q -c 3 -i 0.1 -W 0.2 10.7.0.2 >/dev/null
 echo $NONE >"$GROUP/$LIMIT"
 if gone; then
