@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-WINDOW, BURST, PAUSE, PATIENCE = 32, 8, 0.001, 10
+WINDOW, BURST, PAUSE, PATIENCE = 32, 8, 0.001, 30
 
 
 def udp(address):

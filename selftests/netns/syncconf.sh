@@ -27,11 +27,14 @@ for h in B C; do on $h ip addr add 10.9.0.1/32 dev lo; done
 on A ip route add 10.9.0.1 dev wg0
 check 'attach' attach_pair wgx wgx
 
+# Where they went away for a moment, this is how long it would last, and somebody would notice.
+MANY=$(printf '10.%d.%d.0/24, ' $(for a in {128..135}; do for b in {0..255}; do echo $a $b; done; done))
+
 # conf WHO_HAS_10.9.0.1 [more peers ...]
 conf() {
-	local ips_b='10.7.0.2/32, fd07::2/128' ips_c=10.7.0.3/32 key
+	local ips_b="$MANY 10.7.0.2/32, fd07::2/128" ips_c=10.7.0.3/32 key
 	declare -n ips=ips_$1
-	ips="10.9.0.0/24, $ips"
+	ips="${ips%10.7*}10.9.0.0/24, 10.7${ips##*10.7}"
 	shift
 	cat <<-END
 		[Interface]
@@ -62,7 +65,7 @@ conf b "$E" >"$WORK/e.conf"
 } >"$WORK/large.conf"
 
 of_both() { on A wg show wg0 "$1" | grep -F -e "$(pub_of B wg0)" -e "$(pub_of C wg0)" | sort; }
-shaken() { ! of_both latest-handshakes | grep -qP '\t0$'; }
+shaken() { ! grep -qP '\t0$' <<<"$(of_both latest-handshakes)"; }
 others() { on A wg show wg0 peers | grep -vcF -e "$(pub_of B wg0)" -e "$(pub_of C wg0)"; }
 # no_less: of each counter that there was before
 no_less() { join <(echo "$1" | tr '\t' ' ') <(of_both transfer | tr '\t' ' ') | awk '$4 < $2 || $5 < $3 { exit 1 }'; }
@@ -75,6 +78,7 @@ check 'the configuration' sync b
 check 'ping B' ping_ok A 10.7.0.2
 check 'ping C' ping_ok A 10.7.0.3
 check 'both have shaken hands' wait_for 10 shaken
+began=$SECONDS
 handshakes=$(of_both latest-handshakes)
 endpoints=$(of_both endpoints)
 
@@ -96,9 +100,17 @@ many() {
 	shift
 	transfer=$(of_both transfer)
 	check "P-UA-4 P-UA-6 syncconf under load: $name" many_ "$@"
-	check_equal "P-UA-4 no new handshake: $name" "$(of_both latest-handshakes)" "$handshakes"
+	check "P-UA-4 no new handshake: $name" same_sessions
 	check_equal "P-UA-4 the same endpoints: $name" "$(of_both endpoints)" "$endpoints"
 	check "P-UA-4 the counters go on: $name" no_less "$transfer"
+}
+# They are the same; on a machine so slow that keys had to be renewed (P-TM-2), the next ones are.
+same_sessions() {
+	local now
+	now=$(of_both latest-handshakes)
+	[ "$now" != "$handshakes" ] || return 0
+	printf 'before:\n%s\nafter %d s:\n%s\n' "$handshakes" $((SECONDS - began)) "$now"
+	[ $((SECONDS - began)) -ge 110 ] && handshakes=$now began=$SECONDS
 }
 many_() { for _ in {1..10}; do sync "$@" || return; done; }
 many 'nothing changes' b b
