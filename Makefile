@@ -31,6 +31,8 @@ PKG_CONFIG ?= pkg-config
 SAN ?=
 comma := ,
 BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+# The BPF programs and their skeletons, which are the same in all builds
+BPF_BUILD ?= $(BUILD)
 
 V ?= 0
 ifeq ($(V),0)
@@ -51,7 +53,7 @@ endif
 ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/;s/ppc64le/powerpc/;s/s390x/s390/;s/riscv64/riscv/')
 PKGS := libxdp libbpf libsodium libb2 libnl-3.0 libnl-route-3.0 liburcu-qsbr liburcu-cds jansson libcap-ng libseccomp libmicrohttpd ncursesw libcurl yaml-0.1
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -DWGX_VERSION='"$(VERSION)"' -Iinclude -Ictl -I$(BUILD)/gen \
+CPPFLAGS_ALL := -D_GNU_SOURCE -DWGX_VERSION='"$(VERSION)"' -Iinclude -Ictl -I$(BPF_BUILD)/gen \
 	-DWGX_IPSEC_MB=$(IPSEC_MB) $(CPPFLAGS)
 CFLAGS ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes \
@@ -69,11 +71,11 @@ NAMES := wg-keygen wgconfig wg-userspace
 UNITS := wgx@.service wgx-boot@.service wgx-metrics.service wgx-agent.service
 
 BPF_SRC := $(wildcard bpf/*.bpf.c)
-BPF_OBJ := $(BPF_SRC:bpf/%.c=$(BUILD)/bpf/%.o)
-SKEL := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/gen/%.skel.h)
+BPF_OBJ := $(BPF_SRC:bpf/%.c=$(BPF_BUILD)/bpf/%.o)
+SKEL := $(BPF_SRC:bpf/%.bpf.c=$(BPF_BUILD)/gen/%.skel.h)
 TEST_BPF_SRC := $(wildcard selftests/bpf/*.bpf.c)
-TEST_BPF_OBJ := $(TEST_BPF_SRC:selftests/bpf/%.c=$(BUILD)/bpf/%.o)
-TEST_SKEL := $(TEST_BPF_SRC:selftests/bpf/%.bpf.c=$(BUILD)/gen/%.skel.h)
+TEST_BPF_OBJ := $(TEST_BPF_SRC:selftests/bpf/%.c=$(BPF_BUILD)/bpf/%.o)
+TEST_SKEL := $(TEST_BPF_SRC:selftests/bpf/%.bpf.c=$(BPF_BUILD)/gen/%.skel.h)
 CTL_SRC := $(filter-out ctl/main.c,$(sort $(wildcard ctl/*.c ctl/*/*.c)))
 CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libwgx.a
@@ -86,13 +88,13 @@ PRELOAD_LIB := $(PRELOAD_SRC:%.c=$(BUILD)/%.so)
 FUZZ_SRC := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 TOOL_BPF_SRC := $(wildcard selftests/tools/*.bpf.c)
-TOOL_BPF_OBJ := $(TOOL_BPF_SRC:selftests/tools/%.c=$(BUILD)/bpf/%.o)
+TOOL_BPF_OBJ := $(TOOL_BPF_SRC:selftests/tools/%.c=$(BPF_BUILD)/bpf/%.o)
 TOOL_SRC := $(filter-out $(PRELOAD_SRC) $(TOOL_BPF_SRC),$(sort $(wildcard selftests/tools/*.c)))
 TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb sbom reproducible test-deb demo test test-restart test-k8s mutate fuzz fuzz-targets model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
+	dist deb sbom reproducible test-deb demo test test-restart test-k8s mutate fuzz fuzz-targets day model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -110,6 +112,7 @@ help:
 	@echo 'make soak        MINUTES=n [SAN=...]: a tunnel under load and change, round after round; 30 minutes'
 	@echo 'make crash       KILLS=n: the daemon is killed 100 times; nothing in the clear, no nonce twice'
 	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once; an hour'
+	@echo 'make day         RUNS=n: two peers through n stretches of bad weather and n / 200 days; 5000'
 	@echo 'make model       checks the models of the keypairs and of the hand-over with spin'
 	@echo 'make bench       wgx against wireguard-go; writes nothing, prints medians and ratios'
 	@echo 'make bench-bpf   what wgx_ingress costs for each kind of packet'
@@ -139,16 +142,16 @@ define compile_bpf
 		-D__TARGET_ARCH_$(ARCH) -I. -Iinclude -Ibpf -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 endef
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+$(BPF_BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(compile_bpf)
 
-$(BUILD)/bpf/%.bpf.o: selftests/bpf/%.bpf.c
+$(BPF_BUILD)/bpf/%.bpf.o: selftests/bpf/%.bpf.c
 	$(compile_bpf)
 
-$(BUILD)/bpf/%.bpf.o: selftests/tools/%.bpf.c
+$(BPF_BUILD)/bpf/%.bpf.o: selftests/tools/%.bpf.c
 	$(compile_bpf)
 
-$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(BPF_BUILD)/gen/%.skel.h: $(BPF_BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(call say,SKEL,$*)
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
@@ -187,7 +190,7 @@ $(BUILD)/selftests/fuzz/%: selftests/fuzz/%.c selftests/fuzz/fuzz.h $(LIB) $(BUI
 
 fuzz-targets: $(FUZZ_BIN)
 
-$(BUILD)/selftests/tools/flood: $(BUILD)/gen/flood_live.skel.h
+$(BUILD)/selftests/tools/flood: $(BPF_BUILD)/gen/flood_live.skel.h
 
 $(PRELOAD_LIB): $(BUILD)/%.so: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -279,6 +282,9 @@ TARGETS ?=
 fuzz:
 	@SECONDS_EACH=$(SECONDS) selftests/fuzz/fuzz.sh $(TARGETS)
 
+day: $(BUILD)/selftests/unit/test_day
+	WGX_DAY_RUNS=$(or $(RUNS),5000) $<
+
 model:
 	@selftests/model/model.sh
 
@@ -326,7 +332,7 @@ lint: format-check $(SKEL)
 	@mkdir -p $(BUILD)/lint && for h in $(SKEL); do \
 		sed '1s,^,/* NOLINTBEGIN */,; $$s,$$,/* NOLINTEND */,' $$h >$(BUILD)/lint/$${h##*/}; done
 	@printf '%s\n' $(filter ctl/%.c,$(ALL_C)) | xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- \
-		-std=gnu11 $(CPPFLAGS_ALL:-I$(BUILD)/gen=-I$(BUILD)/lint) $(PKG_CFLAGS) \
+		-std=gnu11 $(CPPFLAGS_ALL:-I$(BPF_BUILD)/gen=-I$(BUILD)/lint) $(PKG_CFLAGS) \
 		2>$(BUILD)/lint.log || { cat $(BUILD)/lint.log; exit 1; }
 
 check-vmlinux: $(BPF_OBJ)

@@ -22,9 +22,12 @@ LOGS=$BUILD/log
 JOBS=$(nproc)
 V=${V:-0}
 RERUN=${RERUN:-1}
+# So many scripts are run at once, and up to so many where the processors have nothing to do.
 SCRIPTS_AT_ONCE=${SCRIPTS_AT_ONCE:-2}
+SCRIPTS_AT_MOST=${SCRIPTS_AT_MOST:-$((SCRIPTS_AT_ONCE + 3))}
 PATTERNS=("$@")
-PASSED=0 FAILED=0 SKIPPED=0 RUN=0 FLAKY=() ASIDE=
+PASSED=0 FAILED=0 SKIPPED=0 RUN=0 FLAKY=()
+declare -A ASIDE=() # what runs aside -> pid
 # What was said to the make that called us is not for the builds below.
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN IPSEC_MB
 
@@ -32,7 +35,7 @@ declare -A CHILDREN=() # pid -> name of the test
 declare -A STARTED=()  # name of the test -> when, in $SECONDS
 interrupted() {
 	trap '' INT TERM
-	kill -TERM "${!CHILDREN[@]}" $ASIDE 2>/dev/null
+	kill -TERM "${!CHILDREN[@]}" "${ASIDE[@]}" 2>/dev/null
 	wait
 	summary
 	exit 130
@@ -234,34 +237,45 @@ run_builds() {
 }
 
 # The unit tests: with gcc as users get them; with clang and without ipsec-mb, as they are where it is not to be had;
-# with clang under ASan and UBSan; those with threads under TSan.
+# with clang under ASan and UBSan; those with threads under TSan. The BPF programs are the same for all of them.
 run_units() {
-	local list
-	unit_suite unit "$BUILD" 120
-	if any_wanted clang/; then
-		always build/clang 900 bash -c 'mk CC=clang SAN= IPSEC_MB=0 BUILD=build-clang all tests' &&
-			unit_suite clang build-clang 120 env WGX_DAY_RUNS=100
-	fi
-	if any_wanted asan/; then
-		mapfile -t list < <(targets unit test_)
-		always build/asan 900 selftests/fuzz/build.sh "${list[@]}" && unit_suite asan build-fuzz 300 env \
-			UBSAN_OPTIONS=print_stacktrace=1 LLVM_PROFILE_FILE=/dev/null
-	fi
-	if any_wanted tsan/; then
-		mapfile -t list < <(targets build-thread/selftests/unit thread)
-		# TSan's memory map fails under the kernel's full address randomization.
-		[ ${#list[@]} -eq 0 ] || {
-			always build/tsan 900 make -j"$JOBS" CC=gcc SAN=thread BUILD=build-thread "${list[@]}" &&
-				unit_suite tsan build-thread 300 setarch -R env TSAN_OPTIONS=halt_on_error=1
-		}
-	fi
+	unit_suite unit "$BUILD" 120 env WGX_DAY_RUNS="${WGX_DAY_RUNS:-400}"
 }
 
-# one_ended: waits for one of the started tests to end, and counts it, or keeps it for another run.
+run_clang() {
+	any_wanted clang/ || return 0
+	always build/clang 900 bash -c 'mk CC=clang SAN= IPSEC_MB=0 CFLAGS="-O2 -g0" BPF_BUILD="$BUILD" BUILD=build-clang all tests' &&
+		unit_suite clang build-clang 120 env WGX_DAY_RUNS=100
+}
+
+ASAN_BUILD=(FUZZ_BUILD=build-asan COVERAGE=0 BPF_BUILD="$BUILD")
+run_asan() {
+	local list
+	any_wanted asan/ || return 0
+	mapfile -t list < <(targets unit test_)
+	always build/asan 900 env "${ASAN_BUILD[@]}" selftests/fuzz/build.sh "${list[@]}" &&
+		unit_suite asan build-asan 300 env UBSAN_OPTIONS=print_stacktrace=1
+}
+
+run_tsan() {
+	local list
+	any_wanted tsan/ || return 0
+	mapfile -t list < <(targets build-thread/selftests/unit thread)
+	[ ${#list[@]} -gt 0 ] || return 0
+	# TSan's memory map fails under the kernel's full address randomization.
+	always build/tsan 900 make -j"$JOBS" CC=gcc SAN=thread CFLAGS='-O1 -g1' BPF_BUILD="$BUILD" BUILD=build-thread "${list[@]}" &&
+		unit_suite tsan build-thread 300 setarch -R env TSAN_OPTIONS=halt_on_error=1
+}
+
+# one_ended: waits for one of the started tests to end, and counts it, or keeps it for another run. With a time limit
+# for that: fails where none has ended by then.
 one_ended() {
-	local child status name
-	wait -n -p child "${!CHILDREN[@]}"
+	local child status name tick=
+	[ $# = 0 ] || { sleep "$1" & tick=$!; }
+	wait -n -p child "${!CHILDREN[@]}" $tick
 	status=$?
+	[ -z "$tick" ] || [ "$child" != "$tick" ] || return
+	[ -z "$tick" ] || { kill "$tick" && wait "$tick"; } 2>/dev/null
 	name=${CHILDREN[$child]}
 	unset "CHILDREN[$child]"
 	if again "$name" $status "$LOGS/$name.log"; then
@@ -269,25 +283,59 @@ one_ended() {
 	else
 		count_tap "$name" $status "$LOGS/$name.log"
 	fi
+	return 0
 }
 
-# How many scripts are run now: one more when the programs have ended.
-slots() { echo $((SCRIPTS_AT_ONCE + $([ -e "$LOGS.aside" ] && echo 1 || echo 0))); }
+# The longest, so that none of them is what all wait for at the end. Those that wait for the time to pass, and those that
+# keep processors busy, alternate.
+LONGEST='interop/linux netns/agent_api interop/vm_linux_6.12 interop/vm_linux_6.1 netns/agent_rotate interop/wireguard_go
+	interop/linux_netem interop/linux_oracle netns/fallbacks interop/linux_cookies netns/tunnel interop/vm_underlay
+	netns/agent_file netns/accounting netns/up_down netns/wg_quick netns/forged netns/metrics netns/strict_full
+	netns/endpoint_names netns/strict_crash netns/lan netns/roaming netns/hostile_frames netns/strict_limits
+	netns/syscall_faults netns/sticky_source netns/network_managers netns/flood netns/timers'
+
+# scripts path ...: these, and those of these directories, by their names, in the order in which they are to be run
+scripts() {
+	local path
+	{
+		for path; do
+			find "selftests/$path" -maxdepth 1 -name '*.sh' -executable
+		done | sort | sed 's,^selftests/,,; s,\.sh$,,'
+	} | awk -v longest="$LONGEST" '{ there[$0]; all[NR] = $0 }
+		END {
+			for (i = 1; i <= split(longest, l); i++)
+				if (l[i] in there) { print l[i]; delete there[l[i]] }
+			for (i = 1; i <= NR; i++)
+				if (all[i] in there) print all[i]
+		}'
+}
+
+# processors: ticks of all processors so far, and of these such as did nothing, or what yields to a script
+processors() { awk '/^cpu / { print $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9, $3 + $5 + $6; exit }' /proc/stat; }
+
+# room_for_one: waits until another script may start: there are few, or for some seconds half of the processors had
+# nothing to do.
+room_for_one() {
+	local all idle all_was idle_was
+	while [ ${#CHILDREN[@]} -ge "$SCRIPTS_AT_ONCE" ]; do
+		[ ${#CHILDREN[@]} -lt "$SCRIPTS_AT_MOST" ] || { one_ended; continue; }
+		read -r all_was idle_was < <(processors)
+		one_ended 4 && continue
+		read -r all idle < <(processors)
+		[ $((2 * (idle - idle_was))) -lt $((all - all_was)) ] || break
+	done
+}
 
 # run_scripts limit path ...: these scripts, and those of these directories, several at a time: most wait most of the
 # time.
 run_scripts() {
-	local limit=$1 f path name AGAIN=()
+	local limit=$1 name AGAIN=()
 	shift
-	for path; do
-		for f in $(find "selftests/$path" -maxdepth 1 -name '*.sh' -executable | sort); do
-			name=${f#selftests/}
-			name=${name%.sh}
-			wanted "$name" || continue
-			RUN=$((RUN + 1))
-			[ ${#CHILDREN[@]} -lt "$(slots)" ] || one_ended
-			start_bounded "$name" "$limit" "$LOGS/$name.log" "$f"
-		done
+	for name in $(scripts "$@"); do
+		wanted "$name" || continue
+		RUN=$((RUN + 1))
+		room_for_one
+		start_bounded "$name" "$limit" "$LOGS/$name.log" "selftests/$name.sh"
 	done
 	while [ ${#CHILDREN[@]} -gt 0 ]; do
 		one_ended
@@ -297,18 +345,22 @@ run_scripts() {
 	done
 }
 
-# programs: all but the scripts. They keep the processors busy, the scripts mostly wait: both are run side by side, and
-# these yield.
-programs() {
+# The programs are run in two rows, beside the scripts. They keep the processors busy, the scripts mostly wait: these
+# yield.
+plain() {
 	local t
 	run_units
 	for t in "$BUILD"/selftests/bpf/test_*; do
 		[ -x "$t" ] && [ -f "$t" ] && tap "bpf/$(basename "$t" | sed 's/^test_//')" 300 "$t"
 	done
+	run_clang
 	tap model 300 env SESSIONS=3 selftests/model/model.sh
-	tap fuzz 1500 env SECONDS_EACH=5 SEED=1 RUNS=20000 selftests/fuzz/fuzz.sh
-	# once, for k8s/three_nodes, which is skipped where it cannot be built
-	! wanted k8s/three_nodes || run_bounded k8s/control_plane 1200 "$LOGS/k8s/control_plane.log" selftests/k8s/control_plane build
+}
+
+sanitized() {
+	run_asan
+	tap fuzz 1500 env "${ASAN_BUILD[@]}" SECONDS_EACH=3 SEED=1 RUNS=20000 selftests/fuzz/fuzz.sh
+	run_tsan
 }
 
 # aside command: in the background; what it counted is added up by aside_ends.
@@ -318,36 +370,38 @@ aside() {
 		renice -n 10 "$BASHPID" >/dev/null
 		PASSED=0 FAILED=0 SKIPPED=0 RUN=0
 		"$@"
-		declare -p PASSED FAILED SKIPPED RUN FLAKY | sed 's/^declare /declare -g /' >"$LOGS.aside"
+		declare -p PASSED FAILED SKIPPED RUN FLAKY | sed 's/^declare /declare -g /' >"$LOGS.aside.$1"
 	) &
-	ASIDE=$!
+	ASIDE[$1]=$!
 }
 
 aside_ends() {
-	local passed=$PASSED failed=$FAILED skipped=$SKIPPED run=$RUN flaky=("${FLAKY[@]}")
-	if wait "$ASIDE" && . "$LOGS.aside"; then
-		PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped)) RUN=$((RUN + run))
-		FLAKY+=("${flaky[@]}")
-	else
-		echo 'FAIL the programs did not end' && FAILED=$((failed + 1))
-	fi
-	ASIDE=
+	local row passed failed skipped run flaky
+	for row in "${!ASIDE[@]}"; do
+		passed=$PASSED failed=$FAILED skipped=$SKIPPED run=$RUN flaky=("${FLAKY[@]}")
+		if wait "${ASIDE[$row]}" && . "$LOGS.aside.$row"; then
+			PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped)) RUN=$((RUN + run))
+			FLAKY+=("${flaky[@]}")
+		else
+			echo "FAIL the $row programs did not end" && FAILED=$((failed + 1))
+		fi
+	done
+	ASIDE=()
 }
 
 "$SELFTESTS/setup.sh" || { PASSED=0 FAILED=1 && summary && exit 1; }
-rm -rf "$LOGS" "$LOGS.first" "$LOGS.aside"
+rm -rf "$LOGS" "$LOGS.first" "$LOGS".aside.*
 mkdir -p "$LOGS"
 if run_builds; then
-	aside programs
-	# the others of k8s/ take minutes: make test-k8s
+	aside plain
+	aside sanitized
+	# of k8s/, what takes minutes, and the control plane's build, are make test-k8s
 	if [ "${K8S:-0}" = 1 ]; then
 		run_scripts 2400 k8s
-		aside_ends
 	else
-		run_scripts 900 interop netns
-		aside_ends
-		run_scripts 900 k8s/three_nodes.sh
+		run_scripts 900 interop netns k8s/three_nodes.sh
 	fi
+	aside_ends
 	# The table of docs/conformance.md speaks of a whole run only.
 	[ ${#PATTERNS[@]} -gt 0 ] || tap conformance 60 selftests/conformance.py "$LOGS" docs/conformance.md
 fi

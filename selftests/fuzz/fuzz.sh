@@ -62,10 +62,11 @@ mkdir -p "$BUILD/fuzz"
 # lines of the sources that it is about: "covered of all"
 coverage() {
 	local t=$1 dir=$2
+	[ "${COVERAGE:-1}" = 1 ] || return
 	llvm-profdata merge -o "$dir.profdata" "$dir.profraw" 2>/dev/null || return
 	# shellcheck disable=SC2086
 	llvm-cov report "$BUILD/selftests/fuzz/fuzz_$t" -instr-profile "$dir.profdata" ${ABOUT[$t]} 2>/dev/null |
-		awk '$1 == "TOTAL" { printf "%d of %d lines (%s)", $8 - $9, $8, $10 }'
+		awk '$1 == "TOTAL" { printf ", %d of %d lines (%s)", $8 - $9, $8, $10 }'
 }
 
 run() {
@@ -80,7 +81,7 @@ run() {
 		say ok "fuzz_$t # SKIP $(sed -n 's/^SKIP //p' "$dir.log" | head -n 1)"
 		return
 	fi
-	line="$(awk '/number_of_executed_units/ { print $2 }' "$dir.log") inputs, $(coverage "$t" "$dir")"
+	line="$(awk '/number_of_executed_units/ { print $2 }' "$dir.log") inputs$(coverage "$t" "$dir")"
 	if [ $status != 0 ]; then
 		say 'not ok' "fuzz_$t: $line"
 		grep -E -A 25 'ERROR|SUMMARY|runtime error|\[  ERROR|not equal|Failure' "$dir.log" | head -n 50 | sed 's/^/# /'
