@@ -298,7 +298,7 @@ crash: all tools
 
 test-faults: all tools
 	@$(if $(SAN),$(MAKE) --no-print-directory SAN= tools)
-	@BUILD=$(BUILD) SECONDS_MAX=$(SECONDS_MAX) TABLE=$(BUILD)/faults.txt selftests/netns/syscall_faults.sh
+	@BUILD=$(BUILD) SECONDS_MAX=$(SECONDS_MAX) AT_ONCE=$(or $(AT_ONCE),3) TABLE=$(BUILD)/faults.txt selftests/netns/syscall_faults.sh
 
 bench:
 	@selftests/bench/tunnel.sh

@@ -12,7 +12,8 @@ require_wgx
 
 MINUTES=${MINUTES:-30}
 WARM=${WARM:-5} # rounds until memory has its size
-export ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0:log_path=$WORK/asan"
+# what was freed is kept by ASan, to notice who uses it; so much that it has its size after the first rounds
+export ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0:quarantine_size_mb=8:log_path=$WORK/asan"
 export UBSAN_OPTIONS="print_stacktrace=1:log_path=$WORK/asan"
 
 clock_own A B
@@ -94,12 +95,15 @@ while [ $SECONDS -lt $END ] || [ $ROUND -le $WARM ]; do
 		[ $ROUND -ne $WARM ] || FIRST[$h]=${LAST[$h]}
 		[ "${LAST[$h]%% *}" -le "${MOST[$h]:-0}" ] || MOST[$h]=${LAST[$h]%% *}
 	done
-	[ $((ROUND % ${EACH:-10})) -ne 0 ] || echo "# round $ROUND: A ${LAST[A]}, B ${LAST[B]}"
+	[ $((ROUND % ${EACH:-10})) -ne 0 ] || echo "# round $ROUND, $((SECONDS / 60)) min: A ${LAST[A]}, B ${LAST[B]}"
 	[ $BAD -lt 10 ] || break
 done
 echo "# $ROUND rounds; kB, descriptors, threads, chunks on their way: after $WARM: A ${FIRST[A]}, B ${FIRST[B]}"
 echo "# at the end: A ${LAST[A]}, B ${LAST[B]}; most memory: A ${MOST[A]}, B ${MOST[B]} kB"
 echo "# sessions: $(wgx_json A '.handshakes.responses') and $(wgx_json B '.handshakes.initiations')"
+echo "# megabytes sealed: A $(($(wgx_counter A wg0 sealed_bytes) / 1000000)), B $(($(wgx_counter B wg0 sealed_bytes) / 1000000))"
+high() { on "$1" awk '/^VmHWM/ { print $2 }' "/proc/${PID[$1]}/status"; }
+echo "# peak memory: A $(high A), B $(high B) kB"
 check_equal 'nothing went wrong in any round' $BAD 0
 for h in A B; do
 	read -r kb fds threads _ <<<"${FIRST[$h]}"

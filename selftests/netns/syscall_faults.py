@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A life of wg0, over and over; each time one system call of one place in the code fails, once.
+"""A life of wg0, over and over; in each of its steps one system call of one place in the code fails, once.
 
 syscall_faults.py WGX FAULTS_SO DIRECTORY PEER_KEY ENDPOINT PEER_ADDRESS [storms]
 
 Runs on a host of its own (see lib.sh), whose peer is there. Each step of a life either works, or says what is wrong and
-leaves all as it was; done again it works, for the fault is over. Nobody crashes, and at the end nothing is left.
+leaves all as it was; then it is done again with the next fault, and in the end without one, which works. Nobody crashes,
+and at the end nothing is left. Of a place fail its first, second and last call, and the first in each step.
+Where a life goes wrong, each of its faults has one to itself, to find out which it was.
 storms: one life; each place of the packet path fails for a while at each call, with ENOBUFS and with EAGAIN.
-Environment: SECONDS_MAX=n: places in random order until the time is over (SEED=n); else all of them, for their first,
-second and last call. TABLE=FILE: writes how many places and faults there were, by function. ONLY=FUNCTION; PLACE=n[:call]; PART=first:last of the faults.
+Environment: SECONDS_MAX=n: faults in random order until the time is over (SEED=n); else all of them. SHARE=i/n: the i-th of n
+parts of the places, from 0. TABLE=FILE: writes the places and how often each failed (fault_table.py reads it).
+ONLY=FUNCTION; PLACE=n:STEP:CALL: this fault alone, as it is told where it did harm.
 """
+import collections
 import errno
 import json
 import mmap
@@ -21,6 +25,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 
 WGX, FAULTS_SO, DIR, PEER, ENDPOINT, PEER_ADDRESS = sys.argv[1:7]
 SLOTS, HEAD, PLACE = 4096, 32, 96
@@ -30,7 +35,8 @@ ASAN = os.path.join(DIR, "asan")
 ENV = dict(os.environ, LD_PRELOAD=FAULTS_SO, FAULTS=FILE,
            ASAN_OPTIONS=f"verify_asan_link_order=0:detect_leaks=0:abort_on_error=0:log_path={ASAN}",
            UBSAN_OPTIONS=f"print_stacktrace=1:halt_on_error=1:log_path={ASAN}")
-CALLS = [int(c) for c in os.environ.get("CALLS", "").split()]  # only these; empty: the first, second and last
+STEPS = ("start", "set", "up", "attach", "ping", "add", "show", "remove", "detach", "down", "end")
+PER_LIFE = 12  # faults, so that it is soon known which of them did harm
 MORE = "GyHQZzqPz2UVPw1M3uUWzcuXyPoH3QB0sJ0mhKGR4lY="  # some key
 
 
@@ -57,6 +63,12 @@ class Faults:
         for word, value in ((1, place), (2, call), (3, 0), (4, 0), (5, 0), (7, error), (0, 1)):
             self.set(word, value)
 
+    def inject(self, place=NONE, call=0):
+        """the next one of the same life; NONE: none"""
+        self.set(1, NONE)
+        for word, value in ((2, call), (3, 0), (4, 0), (1, place)):
+            self.set(word, value)
+
     def hit(self):
         return bool(self.get(4))
 
@@ -70,9 +82,75 @@ class Faults:
                 text = self.map[HEAD + i * PLACE + 24 : HEAD + (i + 1) * PLACE]
                 yield i, calls, faults, offset, text[:40].split(b"\0")[0].decode(), text[40:].split(b"\0")[0].decode()
 
-    def clear_calls(self):
-        for i in range(SLOTS):
-            struct.pack_into("<I", self.map, HEAD + i * PLACE + 4, 0)
+    def calls(self):
+        return {p[0]: p[1] for p in self.places() if p[1]}
+
+
+class Plan:
+    """the faults that are still to be injected, by step: (place, step, which call of that step)"""
+
+    def __init__(self, todo=()):
+        self.queues = {s: collections.deque(f for f in todo if f[1] == s) for s in STEPS}
+        self.missed = []
+        self.begin()
+
+    def begin(self):
+        """a new life"""
+        self.hits, self.armed, self.got_over = [], None, False
+
+    def next(self, step):
+        """the fault before is over; the next one of this step"""
+        self.over()
+        if self.queues[step] and len(self.hits) < PER_LIFE:
+            self.armed = self.queues[step].popleft()
+            faults.inject(self.armed[0], self.armed[2])
+
+    def over(self, refused=False):
+        if not self.armed:
+            return
+        place, step, call = self.armed
+        if faults.hit():
+            self.hits.append(self.armed)
+            self.got_over |= not refused
+        elif call > 1:  # not as many calls as in the first life
+            self.queues[step].append((place, step, call // 2))
+        else:
+            self.missed.append(self.armed)
+        self.armed = None
+        faults.inject()
+
+    def hit_now(self):
+        return bool(self.armed) and faults.hit()
+
+    def hit(self):
+        """in this life"""
+        return bool(self.hits) or self.hit_now()
+
+    def functions_hit(self):
+        return [PLACES[place][5] for place, _, _ in self.hits + ([self.armed] if self.hit_now() else [])]
+
+    def left(self):
+        return sum(len(q) for q in self.queues.values())
+
+
+class Recorder(Plan):
+    """of a life without a fault: what was called in which step"""
+
+    def begin(self):
+        super().begin()
+        self.marks = []
+
+    def next(self, step):
+        self.marks.append((step, faults.calls()))
+
+    def steps_of(self):
+        """place -> [(step, calls)]"""
+        found = {}
+        for (step, before), (_, after) in zip(self.marks, self.marks[1:] + [("", faults.calls())]):
+            for place, n in after.items():
+                if n > before.get(place, 0):
+                    found.setdefault(place, []).append((step, n - before.get(place, 0)))
+        return found
 
 
 def run(*args, shim=False, timeout=120):
@@ -122,7 +200,7 @@ def left():
 
 def show():
     r = run(WGX, "show", "--json")
-    if r.returncode and faults.hit():  # it was this that failed
+    if r.returncode and plan.hit():  # it was this that failed
         r = run(WGX, "show", "--json")
     if r.returncode:
         raise Failure(f"wgx show: {r.stderr.strip()}")
@@ -131,7 +209,7 @@ def show():
 
 def config():
     r = run("wg", "showconf", "wg0")
-    if r.returncode and faults.hit():  # it was this that failed
+    if r.returncode and plan.hit():  # it was this that failed
         r = run("wg", "showconf", "wg0")
     if r.returncode:
         raise Failure(f"wg showconf: {r.stderr.strip()}")
@@ -182,49 +260,58 @@ def attached():
     return [(a["device"], a["mode"], bool(a["strict"])) for a in s["attached"]] + s["awaited"]
 
 
-def step(name, action, state):
-    before = state()
-    r = action()
-    if r.returncode == 0:
-        return
-    if not faults.hit():
+def refused(name, r):
+    """whether it may have been"""
+    if not plan.hit_now() and not plan.got_over:
         raise Failure(f"{name} failed without a fault: {r.stderr.strip()}")
     if not r.stderr.strip():
         raise Failure(f"{name} failed and says nothing")
     if r.returncode < 0:
         raise Failure(f"{name}: signal {-r.returncode}")
-    if "cannot talk to the wgx daemon" in r.stderr:
-        # the answer was lost; what was asked for may be done, and then it cannot be done again
-        after = state()
-        r = action()
-        if r.returncode and state() == before:
-            raise Failure(f"{name} failed again: {r.stderr.strip()}")
-        return
-    after = state()
-    if state is config:
-        # as wireguard-go: what came before the refused line stays
+
+
+def step(name, action, state):
+    before = state()
+    plan.next(name)
+    while (r := action()).returncode:
+        refused(name, r)
+        after, hit = state(), plan.hit_now()
+        if "cannot talk to the wgx daemon" in r.stderr:
+            # the answer was lost; what was asked for may be done, and then it cannot be done again
+            plan.over()
+            if (r := action()).returncode and state() == before:
+                raise Failure(f"{name} failed again: {r.stderr.strip()}")
+            return
+        if state is config:
+            # as wireguard-go: what came before the refused line stays
+            plan.over(refused=True)
+            if (r := action()).returncode:
+                raise Failure(f"{name} failed again: {r.stderr.strip()}")
+            if made_up := set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n")):
+                raise Failure(f"{name} failed and leaves {made_up}")
+            return
+        if after != before:
+            wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
+                     lambda: state() == before)
+        plan.over(refused=True)
+        if hit and plan.queues[name] and len(plan.hits) < PER_LIFE:
+            plan.next(name)
+            continue
         if (r := action()).returncode:
             raise Failure(f"{name} failed again: {r.stderr.strip()}")
-        if made_up := set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n")):
-            raise Failure(f"{name} failed and leaves {made_up}")
         return
-    if after != before:
-        wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
-                 lambda: state() == before)
-    r = action()
-    if r.returncode:
-        raise Failure(f"{name} failed again: {r.stderr.strip()}")
 
 
 def link(up):
     """netlink tells the daemon; where that fails it logs, and the next change of the link is another try"""
+    plan.next("up" if up else "down")
     must("ip", "link", "set", "wg0", "up" if up else "down")
     for _ in range(3):
         try:
-            return wait_for(5 if faults.hit() else 20, f"wg0 is {'up' if up else 'down'}",
+            return wait_for(5 if plan.hit() else 20, f"wg0 is {'up' if up else 'down'}",
                             lambda: show()["interfaces"][0]["up"] == up)
         except Failure:
-            if not faults.hit():
+            if not plan.hit():
                 raise
         must("ip", "link", "set", "wg0", "down" if up else "up")
         time.sleep(0.1)
@@ -233,12 +320,13 @@ def link(up):
 
 
 def ping():
+    plan.next("ping")
     # where the last timestamp cannot be read, the peer refuses those before it, for a minute
-    if run("ping", "-q", "-c", "1", "-w", "90" if faults.hit() else "30", "-i", "0.2", PEER_ADDRESS).returncode:
+    if run("ping", "-q", "-c", "1", "-w", "90" if plan.hit() else "30", "-i", "0.2", PEER_ADDRESS).returncode:
         raise Failure("no answer through the tunnel: " + must("wg", "show"))
 
 
-def life(baseline, function=""):
+def life(baseline):
     step("start", start, left)
     pid = show()["pid"]
     step("set", configure, config)
@@ -249,11 +337,11 @@ def life(baseline, function=""):
         raise Failure("attach worked, but nothing is attached")
     ping()
     before = config()
-    step("add peer", add_peer, config)
+    step("add", add_peer, config)
     if MORE not in config():
         raise Failure("the peer is not there")
     step("show", show_it, config)
-    step("remove peer", remove_peer, config)
+    step("remove", remove_peer, config)
     if config() != before:
         raise Failure(f"after a peer came and went: {config()}")
     step("detach", detach, attached)
@@ -263,21 +351,23 @@ def life(baseline, function=""):
     if show()["pid"] != pid:
         raise Failure("it is another daemon")
     # libbpf's bpf_map__reuse_fd() loses one where dup3(2) fails
-    if baseline and faults.hit() and function == "dup3":
-        baseline += 1
+    if baseline:
+        baseline += plan.functions_hit().count("dup3")
     if baseline and descriptors(pid) > baseline:
         wait_for(5, f"{descriptors(pid)} descriptors, not {baseline}: " + " ".join(
             os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")),
                  lambda: descriptors(pid) <= baseline)
     count = descriptors(pid)
+    plan.next("end")
     must("ip", "link", "del", "wg0")
     try:
         wait_for(20, "nothing is left", lambda: not left())
     except Failure as e:
         # a file that cannot be removed stays, whoever wants to remove it
-        if processes() or not faults.hit() or function not in ("unlink", "rmdir"):
+        if processes() or not {"unlink", "rmdir"} & set(plan.functions_hit()):
             raise Failure(f"{e}: {left()}") from None
         clean()
+    plan.over()
     return count
 
 
@@ -312,14 +402,16 @@ def symbol(offset, object_name):
     return f"{lines[0]} {os.path.basename(lines[1])}" if r.returncode == 0 and lines[0] != "??" else hex(offset)
 
 
-def attempt(place, call, baseline, function):
-    """Return: what is wrong, or None"""
+def attempt(baseline):
+    """A life, by the plan. Return: what is wrong, or None"""
     wrong = None
-    faults.arm(place, call)
+    faults.arm()
+    plan.begin()
     try:
-        life(baseline, function)
-    except (Failure, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError, IndexError) as e:
+        life(baseline)
+    except (Failure, OSError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError, IndexError) as e:
         wrong = str(e) or repr(e)
+    plan.over()
     if faults.crashed():
         wrong = f"signal {faults.crashed()}; {wrong}"
     if text := reports():
@@ -329,32 +421,49 @@ def attempt(place, call, baseline, function):
     return wrong
 
 
-def plan(seconds):
-    """(place, call) of all, or of some"""
-    todo = []
-    for i, calls, _, _, object_name, function in faults.places():
-        # liburcu gives up where futex(2) or membarrier(2) fails in a way that they do not
-        if calls and not object_name.startswith("liburcu") and os.environ.get("ONLY", function) == function:
-            todo += [(i, c) for c in sorted({1, min(2, calls), calls}) if c in CALLS or not CALLS]
+def name_of(fault):
+    place, step_name, call = fault
+    _, _, _, offset, object_name, function = PLACES[place]
+    return f"{place}:{step_name}:{call} {function} in {symbol(offset, object_name)} of {object_name}"
+
+
+def blame(suspects, wrong, baseline):
+    """which of them it was that did harm, each in a life of its own, the last one first"""
+    global plan
+    whole, found = plan, False
+    for fault in reversed(suspects if len(suspects) > 1 else []):
+        plan = Plan([fault])
+        if alone := attempt(baseline):
+            print(f"# FAULT place {name_of(fault)}: {alone}", flush=True)
+            found = True
+            break
+    plan = whole
+    if not found:
+        print(f"# FAULT place {'; with '.join(map(name_of, suspects)) or 'none'}: {wrong}", flush=True)
+
+
+def share_of(place):
+    """whether it is for us"""
+    mine, _, all_of = os.environ.get("SHARE", "0/1").partition("/")
+    return zlib.crc32(repr(PLACES[place][3:]).encode()) % int(all_of) == int(mine)
+
+
+def todo_of(steps_of):
+    """the faults to inject"""
     if p := os.environ.get("PLACE"):
-        place, _, call = p.partition(":")
-        return [(int(place), int(call or 1))]
-    first, _, last = os.environ.get("PART", ":").partition(":")  # of so many, as a slice
-    todo = todo[int(first) if first else None : int(last) if last else None]
-    if seconds:
-        random.Random(int(os.environ.get("SEED", "1"))).shuffle(todo)
+        place, step_name, call = p.split(":")
+        return [(int(place), step_name, int(call))]
+    todo = []
+    for place, steps in steps_of.items():
+        _, _, _, _, object_name, function = PLACES[place]
+        # liburcu gives up where futex(2) or membarrier(2) fails in a way that they do not
+        if object_name.startswith("liburcu") or os.environ.get("ONLY", function) != function or not share_of(place):
+            continue
+        calls = [(s, n) for s, count in steps for n in range(1, count + 1)]
+        for s, n in sorted({(s, 1) for s, _ in steps} | {calls[min(1, len(calls) - 1)], calls[-1]}):
+            todo.append((place, s, n))
+    random.Random(int(os.environ.get("SEED", "1"))).shuffle(todo)
     return todo
-
-
-def table():
-    by = {}
-    for _, _, n, _, object_name, function in faults.places():
-        where = "wgx" if object_name == os.path.basename(WGX) else "libraries"
-        t = by.setdefault(function, {"wgx": [0, 0, 0], "libraries": [0, 0, 0]})[where]
-        t[0] += 1
-        t[1] += n > 0
-        t[2] += n
-    return by
 
 
 STORMY = {"sendmsg", "sendmmsg", "sendto", "send", "recvmsg", "recvmmsg", "recv", "read", "epoll_wait", "poll", "ppoll"}
@@ -411,40 +520,51 @@ def storms():
 
 
 def main():
+    global plan
     if sys.argv[7:] == ["storms"]:
         return storms()
     seconds = float(os.environ.get("SECONDS_MAX") or 0)
-    begin, failed, hits, done = time.monotonic(), 0, 0, 0
+    begin, failed, hits, lives = time.monotonic(), 0, 0, 0
     faults.arm()
+    plan = Recorder()
     baseline = life(0)
+    steps_of = plan.steps_of()
     faults.set(0, 0)
     if left():
         print(f"not ok - a life without a fault: {left()}")
         return 1
-    todo = plan(seconds)
-    print(f"# {len(list(faults.places()))} places, {len(todo)} faults to inject, {baseline} descriptors", flush=True)
-    places = {p[0]: p for p in faults.places()}
-    for place, call in todo:
-        if seconds and time.monotonic() - begin > seconds:
-            break
-        wrong = attempt(place, call, baseline, places[place][5])
-        done += 1
-        hits += faults.hit()
+    know_places()
+    plan = Plan(todo_of(steps_of))
+    print(f"# {len(PLACES)} places, {plan.left()} faults to inject, {baseline} descriptors", flush=True)
+    said = begin
+    while plan.left() and not (seconds and time.monotonic() - begin > seconds):
+        wrong = attempt(baseline)
+        lives += 1
+        hits += len(plan.hits)
         if wrong:
             failed += 1
-            _, _, _, offset, object_name, function = places[place]
-            print(f"# FAULT place {place}:{call} {function} in {symbol(offset, object_name)} of {object_name}: {wrong}",
-                  flush=True)
-    by = table()
-    sites = [sum(t[w][k] for t in by.values() for w in t) for k in range(3)]
-    print(f"# {done} lives, {hits} faults at {sites[1]} of {sites[0]} places, {failed} went wrong", flush=True)
+            blame(list(plan.hits), wrong, baseline)
+        if time.monotonic() - said > 60:
+            said = time.monotonic()
+            print(f"# {said - begin:.0f} s: {lives} lives, {hits} faults, {plan.left()} left", flush=True)
+    know_places()
+    sites = [p for p in PLACES.values() if not p[4].startswith("liburcu")]
+    print(f"# {lives} lives, {hits} faults at {sum(p[2] > 0 for p in sites)} of {len(sites)} places, {plan.left()} left, "
+          f"{len(plan.missed)} not reached, {failed} went wrong", flush=True)
     if path := os.environ.get("TABLE"):
         with open(path, "w") as f:
-            for function, t in sorted(by.items()):
-                print(function, *t["wgx"], *t["libraries"], file=f)
+            for place, _, n, offset, object_name, function in PLACES.values():
+                where = "-" if n or not share_of(place) else symbol(offset, object_name)
+                print(function, object_name, offset, n, where, file=f)
     return 1 if failed or not hits else 0
 
 
+def know_places():
+    PLACES.update((p[0], p) for p in faults.places())
+
+
+PLACES = {}
 faults = Faults()
+plan = Plan()
 if __name__ == "__main__":
     sys.exit(main())
