@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Attach and AttachLan: devices, shared by all interfaces of a network namespace. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,31 +9,29 @@
 #include "net/netfilter.h"
 #include "quick/quick.h"
 
-/* Return: what `show` has of it, for json_decref(); NULL: it is not attached */
-static json_t *attached(const char *device)
+/*
+ * @ret: what `show` has of it, for json_decref(); NULL: it is not attached
+ * Return: 0 or negative errno: nobody knows whether it is
+ */
+static int attached(const char *device, json_t **ret)
 {
-	json_t *answer, *a, *found = NULL;
+	json_t *answer, *a;
+	int err = wgx_client_once(json_pack("{s:s}", "cmd", "show"), &answer);
 	size_t i;
 
-	if (wgx_client_request(json_pack("{s:s}", "cmd", "show"), &answer))
-		return NULL;
+	*ret = NULL;
+	if (err)
+		return err;
+	if (wgx_client_error(answer))
+		err = -EBADMSG;
 	json_array_foreach(json_object_get(answer, "attached"), i, a) {
 		const char *name = json_string_value(json_object_get(a, "device"));
 
 		if (name && !strcmp(name, device))
-			found = json_incref(a);
+			*ret = json_incref(a);
 	}
 	json_decref(answer);
-	return found;
-}
-
-static bool is_attached(const char *device)
-{
-	json_t *a = attached(device);
-	bool there = a;
-
-	json_decref(a);
-	return there;
+	return err;
 }
 
 /* What somebody else has attached stays as it is: the tunnel works that way, too. */
@@ -83,9 +82,12 @@ static int request_attach(const char *device, bool accelerate, const char *lan)
 static int attach(struct wgx_quick *q, const char *device, bool accelerate, const char *lan)
 {
 	bool own = wgx_record_says(&q->record, "attached", device);
-	json_t *attachment = attached(device);
+	json_t *attachment;
+	int err = attached(device, &attachment);
 	bool there = attachment;
 
+	if (err)
+		return wgx_client_perror(err);
 	if (there)
 		note_difference(attachment, device, accelerate, lan);
 	json_decref(attachment);
@@ -127,19 +129,38 @@ int wgx_quick_attach(struct wgx_quick *q)
 	return status;
 }
 
-void wgx_quick_undo_attach(struct wgx_record *r)
+static int detach(const char *device)
 {
+	json_t *attachment, *answer;
+	int status, err = attached(device, &attachment);
+	bool there;
+
+	if (err == -ECONNRESET) /* it was about to end, perhaps */
+		err = attached(device, &attachment);
+	there = attachment;
+	json_decref(attachment);
+	if (err && err != -ESRCH) /* it went with its daemon */
+		return wgx_client_perror(err);
+	if (!there)
+		return WGX_EXIT_OK;
+	status = wgx_client_request(json_pack("{s:s, s:s}", "cmd", "detach", "device", device),
+				    &answer);
+	if (!status)
+		json_decref(answer);
+	return status;
+}
+
+int wgx_quick_undo_attach(struct wgx_record *r)
+{
+	int status = WGX_EXIT_OK;
 	json_t *device;
 	size_t i;
 
 	json_array_foreach(json_object_get(r->done, "attached"), i, device) {
 		const char *name = json_string_value(device);
-		json_t *answer;
 
-		if (!name || wgx_record_shared(r, "attached", name) || !is_attached(name))
-			continue;
-		if (!wgx_client_request(json_pack("{s:s, s:s}", "cmd", "detach", "device", name),
-					&answer))
-			json_decref(answer);
+		if (name && !wgx_record_shared(r, "attached", name))
+			status |= detach(name);
 	}
+	return status;
 }

@@ -119,15 +119,17 @@ int wgx_quick_dns(struct wgx_quick *q)
 		      : WGX_EXIT_OK;
 }
 
-void wgx_quick_undo_dns(struct wgx_record *r)
+int wgx_quick_undo_dns(struct wgx_record *r)
 {
 	const char *name = wgx_record_get(r, "resolvconf");
 	const char *const by_resolvconf[] = {"resolvconf", "-d", name, "-f", NULL};
 	const char *const by_resolvectl[] = {"resolvectl", "revert", r->name, NULL};
+	int status = WGX_EXIT_OK;
 
 	if (name && wgx_run(by_resolvconf, NULL, false))
-		wgx_fail("%s: resolvconf did not take its name servers back", r->name);
+		status = wgx_fail("%s: resolvconf did not take its name servers back", r->name);
 	/* which goes with the interface all the same */
 	if (wgx_record_get(r, "resolvectl"))
 		wgx_run(by_resolvectl, NULL, true);
+	return status;
 }

@@ -41,8 +41,8 @@ static int take_down(struct wgx_quick *q)
 	if (!q->ifindex)
 		fprintf(stderr, "wgx: warning: %s was gone already\n", q->conf->name);
 	wgx_run_ignore_signals();
-	wgx_quick_undo(q);
-	return wgx_quick_hooks(q->conf, WGX_HOOK_POST_DOWN);
+	status = wgx_quick_undo(q);
+	return status ? status : wgx_quick_hooks(q->conf, WGX_HOOK_POST_DOWN);
 }
 
 static int bring_down(const struct wgx_conf *conf)

@@ -89,8 +89,9 @@ int wgx_quick_firewall(struct wgx_quick *q, uint8_t family, uint32_t mark)
 		      : WGX_EXIT_OK;
 }
 
-void wgx_quick_undo_firewall(struct wgx_record *r)
+int wgx_quick_undo_firewall(struct wgx_record *r)
 {
+	int status = WGX_EXIT_OK;
 	json_t *table;
 	size_t i;
 
@@ -101,6 +102,7 @@ void wgx_quick_undo_firewall(struct wgx_record *r)
 		/* made first, so that there is one to delete: "destroy" is too new */
 		snprintf(commands, sizeof(commands), "add table %s\ndelete table %s\n", text, text);
 		if (text && nft(commands))
-			wgx_fail("%s: nft cannot delete table %s", r->name, text);
+			status = wgx_fail("%s: nft cannot delete table %s", r->name, text);
 	}
+	return status;
 }

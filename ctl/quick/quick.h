@@ -10,12 +10,14 @@
 /**
  * struct wgx_quick - an interface that is being brought up or down
  * @ifindex: 0: it is not there
+ * @made: by us, now
  * @resolved: for each peer of @conf: where its host name leads; NULL when bringing down
  */
 struct wgx_quick {
 	const struct wgx_conf *conf;
 	struct wgx_record record;
 	int ifindex;
+	bool made;
 	struct wgx_resolved *resolved;
 };
 
@@ -42,24 +44,24 @@ int wgx_quick_name_peers(struct wgx_quick *q);
 int wgx_quick_addresses(struct wgx_quick *q);
 int wgx_quick_mtu_and_up(struct wgx_quick *q);
 int wgx_quick_routes(struct wgx_quick *q);
-void wgx_quick_undo_rules(struct wgx_record *r);
+int wgx_quick_undo_rules(struct wgx_record *r);
 
 /* firewall.c: nothing from outside reaches an inner address past the tunnel */
 int wgx_quick_firewall(struct wgx_quick *q, uint8_t family, uint32_t mark);
-void wgx_quick_undo_firewall(struct wgx_record *r);
+int wgx_quick_undo_firewall(struct wgx_record *r);
 
 /* dns.c: by resolvconf or resolvectl */
 int wgx_quick_check_dns(const struct wgx_conf *conf);
 int wgx_quick_dns(struct wgx_quick *q);
-void wgx_quick_undo_dns(struct wgx_record *r);
+int wgx_quick_undo_dns(struct wgx_record *r);
 
 /* devices.c: attach and detach */
 int wgx_quick_attach(struct wgx_quick *q);
-void wgx_quick_undo_attach(struct wgx_record *r);
+int wgx_quick_undo_attach(struct wgx_record *r);
 
 /* resolver.c: the process that looks host names up again */
 int wgx_quick_resolver(struct wgx_quick *q);
-void wgx_quick_undo_resolver(struct wgx_record *r);
+int wgx_quick_undo_resolver(struct wgx_record *r);
 
 /* hooks.c */
 int wgx_quick_hooks(const struct wgx_conf *conf, enum wgx_hook hook);
@@ -67,7 +69,10 @@ int wgx_quick_hooks(const struct wgx_conf *conf, enum wgx_hook hook);
 /* save.c: SaveConfig */
 int wgx_quick_save(struct wgx_quick *q);
 
-/* undo.c: all that the record holds, the interface included, the last first; errors are told and passed over */
-void wgx_quick_undo(struct wgx_quick *q);
+/*
+ * undo.c: all that the record holds, the interface included, the last first; what cannot be undone is told, and the
+ * rest done. The record stays then. Return: an exit status; so do the parts above
+ */
+int wgx_quick_undo(struct wgx_quick *q);
 
 #endif

@@ -49,6 +49,23 @@ static int take_lock(const char *name)
 	return err;
 }
 
+/* @ret: NULL: there is none. That it cannot be read does not mean so. */
+static int load(const char *path, json_t **ret)
+{
+	FILE *f = fopen(path, "re");
+	int err;
+
+	*ret = NULL;
+	if (!f)
+		return errno == ENOENT ? 0 : -errno;
+	*ret = json_loadf(f, 0, NULL);
+	err = ferror(f) ? -EIO : 0;
+	fclose(f);
+	if (err)
+		json_decref(*ret);
+	return err;
+}
+
 int wgx_record_open(const char *name, struct wgx_record *ret)
 {
 	struct wgx_record r = {0};
@@ -61,7 +78,11 @@ int wgx_record_open(const char *name, struct wgx_record *ret)
 	r.lock = take_lock(name);
 	if (r.lock < 0)
 		return r.lock;
-	r.done = json_load_file(path, 0, NULL);
+	err = load(path, &r.done);
+	if (err) {
+		close(r.lock);
+		return err;
+	}
 	r.found = json_is_object(r.done);
 	if (!r.found) {
 		json_decref(r.done);
@@ -160,14 +181,18 @@ bool wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *r
 	return true;
 }
 
-void wgx_record_delete(struct wgx_record *r)
+int wgx_record_delete(struct wgx_record *r)
 {
 	char path[PATH_SIZE];
+	int err = wgx_record_path(r->name, ENDING, path, sizeof(path));
 
-	if (!wgx_record_path(r->name, ENDING, path, sizeof(path)))
-		unlink(path);
+	if (!err && unlink(path) && errno != ENOENT)
+		err = -errno;
+	if (err)
+		return err;
 	json_object_clear(r->done);
 	r->found = false;
+	return 0;
 }
 
 static bool says(const json_t *done, const char *what, const char *value)

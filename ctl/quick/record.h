@@ -27,6 +27,7 @@ struct wgx_record {
 /**
  * wgx_record_open() - read it, or begin an empty one
  * Return: 0, -EBUSY (another up or down of it is at work), or negative errno. For wgx_record_close().
+ * One that is damaged is as none.
  */
 int wgx_record_open(const char *name, struct wgx_record *ret);
 void wgx_record_close(struct wgx_record *r);
@@ -45,8 +46,8 @@ bool wgx_record_says(const struct wgx_record *r, const char *what, const char *v
 /** wgx_record_rule_at() - the rule of index @i; false: there are fewer */
 bool wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret);
 
-/** wgx_record_delete() - all is undone: the file goes */
-void wgx_record_delete(struct wgx_record *r);
+/** wgx_record_delete() - all is undone: the file goes. Return: 0 or negative errno */
+int wgx_record_delete(struct wgx_record *r);
 
 /**
  * wgx_record_shared() - has another interface of this namespace noted @value under @what, alone or in a list?

@@ -297,38 +297,61 @@ int wgx_quick_resolver(struct wgx_quick *q)
 		   : WGX_EXIT_OK;
 }
 
+/* Return: 0: nobody has it; or negative errno */
 static pid_t holder_of(int fd)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 
-	return fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+	if (fcntl(fd, F_GETLK, &lock))
+		return -errno;
+	return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
 }
 
 /* The lock names it, now and after its pidfd is had: no other process can be meant. */
-static void end(int lock)
+static int end(int lock)
 {
-	pid_t pid = holder_of(lock);
+	pid_t pid = holder_of(lock), now;
 	struct pollfd p = {.events = POLLIN};
+	int err = 0;
 
 	if (pid <= 0)
-		return;
+		return pid;
 	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (p.fd < 0)
-		return;
-	if (holder_of(lock) == pid && !syscall(SYS_pidfd_send_signal, p.fd, SIGTERM, NULL, 0))
+		return errno == ESRCH ? 0 : -errno;
+	now = holder_of(lock);
+	if (now < 0)
+		err = now;
+	else if (now == pid && syscall(SYS_pidfd_send_signal, p.fd, SIGTERM, NULL, 0))
+		err = errno == ESRCH ? 0 : -errno;
+	else if (now == pid)
 		poll(&p, 1, END_TIMEOUT_MS);
 	close(p.fd);
+	return err;
 }
 
-void wgx_quick_undo_resolver(struct wgx_record *r)
+static int remove_lock(const char *name)
 {
-	int lock = open_lock(r->name, 0);
 	char path[128];
+	int err = wgx_record_path(name, ENDING, path, sizeof(path));
 
-	if (lock < 0)
-		return;
-	end(lock);
-	close(lock);
-	if (!wgx_record_path(r->name, ENDING, path, sizeof(path)))
-		unlink(path);
+	if (!err && unlink(path) && errno != ENOENT)
+		err = -errno;
+	return err;
+}
+
+int wgx_quick_undo_resolver(struct wgx_record *r)
+{
+	int lock = open_lock(r->name, 0), err;
+
+	if (lock == -ENOENT)
+		return WGX_EXIT_OK;
+	err = lock < 0 ? lock : end(lock);
+	if (lock >= 0)
+		close(lock);
+	if (!err)
+		err = remove_lock(r->name);
+	return err ? wgx_fail("%s: cannot end what resolves host names: %s", r->name,
+			      strerror(-err))
+		   : WGX_EXIT_OK;
 }

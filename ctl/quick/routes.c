@@ -272,18 +272,22 @@ int wgx_quick_routes(struct wgx_quick *q)
 	return status;
 }
 
-void wgx_quick_undo_rules(struct wgx_record *r)
+int wgx_quick_undo_rules(struct wgx_record *r)
 {
 	struct wgx_rule rule;
 	const char *valid = wgx_record_get(r, "src_valid_mark");
+	int status = WGX_EXIT_OK, err;
 
 	for (size_t i = 0; wgx_record_rule_at(r, i, &rule); i++) {
-		int err = wgx_rule_delete(&rule);
-
+		err = wgx_rule_delete(&rule);
 		if (err && err != -ENOENT)
-			wgx_fail("%s: cannot delete rule %u: %s", r->name, rule.priority,
-				 strerror(-err));
+			status = wgx_fail("%s: cannot delete rule %u: %s", r->name, rule.priority,
+					  strerror(-err));
 	}
-	if (valid && !wgx_record_shared(r, "src_valid_mark", "0"))
-		wgx_sysctl_set(SRC_VALID_MARK, NULL, valid);
+	if (!valid || wgx_record_shared(r, "src_valid_mark", "0"))
+		return status;
+	err = wgx_sysctl_set(SRC_VALID_MARK, NULL, valid);
+	return err ? wgx_fail("%s: cannot set " SRC_VALID_MARK " to %s again: %s", r->name, valid,
+			      strerror(-err))
+		   : status;
 }

@@ -20,9 +20,10 @@ static void await_daemon(const char *name)
 	char path[128];
 	int fd = wgx_client_connect();
 
-	if (fd < 0) /* it is dead */
+	if (fd == -ESRCH) /* it is dead */
 		return;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	snprintf(path, sizeof(path), WGX_UAPI_DIR "/%s.sock", name);
 	for (int ms = 0; ms < GONE_TIMEOUT_MS && !access(path, F_OK); ms += POLL_MS)
 		poll(NULL, 0, POLL_MS);
@@ -41,24 +42,39 @@ bool wgx_quick_served(const char *name)
 	return yes;
 }
 
-static void delete_interface(struct wgx_quick *q)
+static int delete_interface(struct wgx_quick *q)
 {
-	int err = q->ifindex ? wgx_link_delete(q->ifindex) : 0;
+	int err;
 
+	if (!q->ifindex && q->made)
+		q->ifindex = (int)if_nametoindex(q->record.name);
+	if (!q->ifindex)
+		return WGX_EXIT_OK;
+	err = wgx_link_delete(q->ifindex);
 	if (err && err != -ENODEV)
-		wgx_fail("%s: cannot delete it: %s", q->record.name, strerror(-err));
-	if (q->ifindex)
-		await_daemon(q->record.name);
+		return wgx_fail("%s: cannot delete it: %s", q->record.name, strerror(-err));
+	await_daemon(q->record.name);
 	q->ifindex = 0;
+	return WGX_EXIT_OK;
 }
 
-void wgx_quick_undo(struct wgx_quick *q)
+static int forget(struct wgx_record *r)
 {
-	wgx_quick_undo_resolver(&q->record);
-	wgx_quick_undo_attach(&q->record);
-	wgx_quick_undo_firewall(&q->record);
-	wgx_quick_undo_rules(&q->record);
-	wgx_quick_undo_dns(&q->record);
-	delete_interface(q);
-	wgx_record_delete(&q->record);
+	int err = wgx_record_delete(r);
+
+	return err ? wgx_fail("%s: cannot remove its record: %s", r->name, strerror(-err))
+		   : WGX_EXIT_OK;
+}
+
+int wgx_quick_undo(struct wgx_quick *q)
+{
+	int status = wgx_quick_undo_resolver(&q->record);
+
+	status |= wgx_quick_undo_attach(&q->record);
+	status |= wgx_quick_undo_firewall(&q->record);
+	status |= wgx_quick_undo_rules(&q->record);
+	status |= wgx_quick_undo_dns(&q->record);
+	status |= delete_interface(q);
+	/* what is left is still known, so that it can be undone again */
+	return status ? WGX_EXIT_FAILURE : forget(&q->record);
 }

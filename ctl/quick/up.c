@@ -28,6 +28,7 @@ static int create(struct wgx_quick *q)
 
 	if (status)
 		return status;
+	q->made = true;
 	q->ifindex = (int)if_nametoindex(q->conf->name);
 	snprintf(text, sizeof(text), "%d", q->ifindex);
 	if (!q->ifindex || wgx_record_text(&q->record, "ifindex", text))
@@ -38,6 +39,13 @@ static int create(struct wgx_quick *q)
 static int post_up(struct wgx_quick *q)
 {
 	return wgx_quick_hooks(q->conf, WGX_HOOK_POST_UP);
+}
+
+static int note_up(struct wgx_quick *q)
+{
+	return wgx_record_text(&q->record, "up", "yes")
+		       ? wgx_fail("%s: cannot write its record", q->conf->name)
+		       : WGX_EXIT_OK;
 }
 
 static int (*const steps[])(struct wgx_quick *q) = {
@@ -52,11 +60,13 @@ static int (*const steps[])(struct wgx_quick *q) = {
 	wgx_quick_attach,
 	wgx_quick_resolver,
 	post_up,
+	note_up,
 };
 
 /* After a crash: what the daemon had. Addresses, MTU, routes, rules, DNS and what hooks did are there still. */
 static int (*const again[])(struct wgx_quick *q) = {
-	create, wgx_quick_configure, wgx_quick_name_peers, wgx_quick_attach, wgx_quick_resolver,
+	create,		  wgx_quick_configure, wgx_quick_name_peers,
+	wgx_quick_attach, wgx_quick_resolver,  note_up,
 };
 
 /* One after the other; where one fails, all are undone. */
@@ -92,7 +102,7 @@ static int run_again(struct wgx_quick *q)
 				name, q->conf->file);
 	if (wgx_record_text(&q->record, "up", "again"))
 		return wgx_fail("%s: cannot write its record", name);
-	wgx_quick_undo_resolver(&q->record);
+	status = wgx_quick_undo_resolver(&q->record);
 	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]) && !status; i++)
 		status = wgx_run_interrupted() ? wgx_fail("%s: interrupted", name) : again[i](q);
 	if (!status)
@@ -161,11 +171,9 @@ static int make(struct wgx_quick *q, enum found found)
 {
 	int status = resolve(q->conf, q->resolved);
 
-	if (!status)
-		status = found == LEFT ? run_again(q) : run_steps(q);
-	if (!status && wgx_record_text(&q->record, "up", "yes"))
-		status = wgx_fail("%s: cannot write its record", q->conf->name);
-	return status;
+	if (status)
+		return status;
+	return found == LEFT ? run_again(q) : run_steps(q);
 }
 
 static int bring_up(const struct wgx_conf *conf, bool wait)

@@ -12,10 +12,9 @@ for path in sys.argv[1:]:
     with open(path) as f:
         for line in f:
             function, name, offset, n, where = line.rstrip("\n").split(" ", 4)
-            if not name.startswith("liburcu"):  # left out
-                place = places.setdefault((function, name, offset), [0, "-"])
-                place[0] += int(n)
-                place[1] = max(place[1], where)
+            place = places.setdefault((function, name, offset), [0, "-"])
+            place[0] += int(n)
+            place[1] = max(place[1], where)
 
 by = {}
 for (function, _, _), (n, _) in places.items():

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """A life of wg0, over and over; in each of its steps one system call of one place in the code fails, once.
 
-syscall_faults.py WGX FAULTS_SO DIRECTORY PEER_KEY ENDPOINT PEER_ADDRESS [storms]
+syscall_faults.py WGX FAULTS_SO DIRECTORY PEER_KEY ENDPOINT PEER_ADDRESS [storms | quick]
 
 Runs on a host of its own (see lib.sh), whose peer is there. Each step of a life either works, or says what is wrong and
 leaves all as it was; then it is done again with the next fault, and in the end without one, which works. Nobody crashes,
 and at the end nothing is left. Of a place fail its first, second and last call, and the first in each step.
 Where a life goes wrong, each of its faults has one to itself, to find out which it was.
+quick: a life is `wgx up` of a full tunnel and `wgx down`; the file names the endpoint as far.test, which has to be known.
 storms: one life; each place of the packet path fails for a while at each call, with ENOBUFS and with EAGAIN.
 Environment: SECONDS_MAX=n: faults in random order until the time is over (SEED=n); else all of them. SHARE=i/n: the i-th of n
 parts of the places, from 0. TABLE=FILE: writes the places and how often each failed (fault_table.py reads it).
@@ -35,7 +36,9 @@ ASAN = os.path.join(DIR, "asan")
 ENV = dict(os.environ, LD_PRELOAD=FAULTS_SO, FAULTS=FILE,
            ASAN_OPTIONS=f"verify_asan_link_order=0:detect_leaks=0:abort_on_error=0:log_path={ASAN}",
            UBSAN_OPTIONS=f"print_stacktrace=1:halt_on_error=1:log_path={ASAN}")
-STEPS = ("start", "set", "up", "attach", "ping", "add", "show", "remove", "detach", "down", "end")
+STEPS = ("quick-up", "quick-down", "start", "set", "up", "attach", "ping", "add", "show", "remove", "detach", "down", "end")
+# liburcu gives up where futex(2) or membarrier(2) fails in a way that they do not; others are of programs that wgx runs
+LEFT_OUT = re.compile(r"lib(urcu|asan|ubsan|nftables|nftnl|mnl|xtables|readline|edit)\b")
 PER_LIFE = 12  # faults, so that it is soon known which of them did harm
 MORE = "GyHQZzqPz2UVPw1M3uUWzcuXyPoH3QB0sJ0mhKGR4lY="  # some key
 
@@ -271,12 +274,13 @@ def refused(name, r):
 
 
 def step(name, action, state):
-    before = state()
+    """state: what a failure has to leave as it was; None: it may have done a part"""
+    before = state and state()
     plan.next(name)
     while (r := action()).returncode:
         refused(name, r)
-        after, hit = state(), plan.hit_now()
-        if "cannot talk to the wgx daemon" in r.stderr:
+        after, hit = state and state(), plan.hit_now()
+        if "cannot talk to the wgx daemon" in r.stderr and not name.startswith("quick"):
             # the answer was lost; what was asked for may be done, and then it cannot be done again
             plan.over()
             if (r := action()).returncode and state() == before:
@@ -290,7 +294,7 @@ def step(name, action, state):
             if made_up := set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n")):
                 raise Failure(f"{name} failed and leaves {made_up}")
             return
-        if after != before:
+        if state and after != before:
             wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
                      lambda: state() == before)
         plan.over(refused=True)
@@ -371,6 +375,57 @@ def life(baseline):
     return count
 
 
+# ---- the same by `wgx up` and `wgx down` ----
+
+
+def quick_up():
+    return run(WGX, "up", f"{DIR}/wg0.conf", shim=True)
+
+
+def quick_down():
+    return run(WGX, "down", f"{DIR}/wg0.conf", shim=True)
+
+
+def world():
+    """what `wgx up` changes"""
+    out = [left(), run("sysctl", "-n", "net.ipv4.conf.all.src_valid_mark").stdout, run("nft", "-s", "list", "ruleset").stdout]
+    for family in ("-4", "-6"):
+        out += [run("ip", family, *what).stdout for what in (("rule",), ("route", "show", "table", "all"))]
+    return "\n".join(l for text in out for l in text.splitlines() if l and not l.startswith("multicast"))
+
+
+def write_conf():
+    address, _, port = ENDPOINT.partition(":")
+    with open(f"{DIR}/key") as key, open(os.open(f"{DIR}/wg0.conf", os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+        f.write(f"""[Interface]
+PrivateKey = {key.read().strip()}
+ListenPort = {port}
+Address = 10.7.0.1/24, fd07::1/64
+Attach = eth0
+[Peer]
+Name = far
+PublicKey = {PEER}
+Endpoint = far.test:{port}
+AllowedIPs = 0.0.0.0/0, ::/0
+""")
+
+
+def quick_life(baseline):
+    before = world()
+    step("quick-up", quick_up, world)
+    if not attached() or not show()["interfaces"][0]["up"]:
+        raise Failure("wgx up worked, but it is not up")
+    ping()
+    step("quick-down", quick_down, None)
+    plan.next("end")
+    try:
+        wait_for(20, "all is as before", lambda: world() == before)
+    except Failure as e:
+        raise Failure(f"{e}: {world()!r}, not {before!r}") from None
+    plan.over()
+    return baseline
+
+
 def clean():
     """after a failure: whatever is there goes, so that the next life is not disturbed"""
     faults.set(0, 0)
@@ -382,6 +437,12 @@ def clean():
     time.sleep(0.3)
     for d in ("wg0", "wgx-rx"):
         run("ip", "link", "del", d)
+    run("nft", "flush", "ruleset")
+    run("sysctl", "-qw", "net.ipv4.conf.all.src_valid_mark=0")
+    for family in ("-4", "-6"):
+        for rule in run("ip", family, "rule").stdout.splitlines():
+            if rule.split(":")[0] not in ("0", "32766", "32767"):
+                run("ip", family, "rule", "del", "priority", rule.split(":")[0])
     run("sh", "-c", "rm -rf /run/wireguard/* /run/wgx/* /sys/fs/bpf/wgx /sys/fs/bpf/wgx-strict")
 
 
@@ -408,7 +469,7 @@ def attempt(baseline):
     faults.arm()
     plan.begin()
     try:
-        life(baseline)
+        LIFE(baseline)
     except (Failure, OSError, subprocess.TimeoutExpired, json.JSONDecodeError, KeyError, IndexError) as e:
         wrong = str(e) or repr(e)
     plan.over()
@@ -448,6 +509,10 @@ def share_of(place):
     return zlib.crc32(repr(PLACES[place][3:]).encode()) % int(all_of) == int(mine)
 
 
+def ours(object_name):
+    return (object_name == os.path.basename(WGX) or ".so" in object_name) and not LEFT_OUT.match(object_name)
+
+
 def todo_of(steps_of):
     """the faults to inject"""
     if p := os.environ.get("PLACE"):
@@ -456,8 +521,7 @@ def todo_of(steps_of):
     todo = []
     for place, steps in steps_of.items():
         _, _, _, _, object_name, function = PLACES[place]
-        # liburcu gives up where futex(2) or membarrier(2) fails in a way that they do not
-        if object_name.startswith("liburcu") or os.environ.get("ONLY", function) != function or not share_of(place):
+        if not ours(object_name) or os.environ.get("ONLY", function) != function or not share_of(place):
             continue
         calls = [(s, n) for s, count in steps for n in range(1, count + 1)]
         for s, n in sorted({(s, 1) for s, _ in steps} | {calls[min(1, len(calls) - 1)], calls[-1]}):
@@ -527,7 +591,9 @@ def main():
     begin, failed, hits, lives = time.monotonic(), 0, 0, 0
     faults.arm()
     plan = Recorder()
-    baseline = life(0)
+    if LIFE is quick_life:
+        write_conf()
+    baseline = LIFE(0)
     steps_of = plan.steps_of()
     faults.set(0, 0)
     if left():
@@ -548,12 +614,12 @@ def main():
             said = time.monotonic()
             print(f"# {said - begin:.0f} s: {lives} lives, {hits} faults, {plan.left()} left", flush=True)
     know_places()
-    sites = [p for p in PLACES.values() if not p[4].startswith("liburcu")]
+    sites = [p for p in PLACES.values() if ours(p[4])]
     print(f"# {lives} lives, {hits} faults at {sum(p[2] > 0 for p in sites)} of {len(sites)} places, {plan.left()} left, "
           f"{len(plan.missed)} not reached, {failed} went wrong", flush=True)
     if path := os.environ.get("TABLE"):
         with open(path, "w") as f:
-            for place, _, n, offset, object_name, function in PLACES.values():
+            for place, _, n, offset, object_name, function in sites:
                 where = "-" if n or not share_of(place) else symbol(offset, object_name)
                 print(function, object_name, offset, n, where, file=f)
     return 1 if failed or not hits else 0
@@ -563,6 +629,7 @@ def know_places():
     PLACES.update((p[0], p) for p in faults.places())
 
 
+LIFE = quick_life if sys.argv[7:] == ["quick"] else life
 PLACES = {}
 faults = Faults()
 plan = Plan()

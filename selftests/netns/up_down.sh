@@ -300,8 +300,12 @@ fails 'an address that it has'
 printf '#!/bin/sh\nexit 1\n' >"$BIN/nft"
 chmod +x "$BIN/nft"
 full 203.0.113.1:51820 'DNS = 203.0.113.53' 'Attach = eth0'
-fails 'nft'
+check 'up fails: nft' not up C wg0
+check 'down fails: nft' fails_with 1 'wgx: warning: wg0 was gone already
+wgx: wg0: nft cannot delete table ip wgx-wg0' down C wg0
 rm "$BIN/nft"
+check 'with nft it is undone' down C wg0
+check 'up undone: nft' nothing_left C
 simple 'Address = 10.7.9.1/24' 'Table = main' 'DNS = 203.0.113.53'
 echo 'AllowedIPs = 10.7.9.0/24' >>"$WORK/C/wg0.conf"
 fails 'a route that is there'
@@ -319,6 +323,7 @@ on C mkdir "/run/wgx/$(on C stat -L -c %i /proc/self/ns/net).wg0.resolver"
 full localhost:51820
 check 'up fails: no resolver' not up C wg0
 on C rmdir "/run/wgx/$(on C stat -L -c %i /proc/self/ns/net).wg0.resolver"
+check 'down after that' down C wg0
 check 'up undone: no resolver' nothing_left C
 full 203.0.113.1:51820 'DNS = 203.0.113.53' 'Attach = eth0' 'PostUp = exit 3'
 check 'PostUp fails' fails_with 1 "wgx: $WORK/C/wg0.conf: PostUp: exit status 3: exit 3" up C wg0
