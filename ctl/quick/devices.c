@@ -83,16 +83,22 @@ static int attach(struct wgx_quick *q, const char *device, bool accelerate, cons
 {
 	bool own = wgx_record_says(&q->record, "attached", device);
 	json_t *attachment;
-	int err = attached(device, &attachment);
+	int err = attached(device, &attachment), shared;
 	bool there = attachment;
 
-	if (err)
+	if (err) {
+		json_decref(attachment);
 		return wgx_client_perror(err);
+	}
 	if (there)
 		note_difference(attachment, device, accelerate, lan);
 	json_decref(attachment);
+	shared = there && !own ? wgx_record_shared(&q->record, "attached", device) : 1;
+	if (shared < 0)
+		return wgx_fail("%s: cannot find out who has attached %s: %s", q->conf->name,
+				device, strerror(-shared));
 	/* somebody did it by hand, and will undo it by hand */
-	if (there && !own && !wgx_record_shared(&q->record, "attached", device))
+	if (!shared)
 		return WGX_EXIT_OK;
 	if (!own && wgx_record_add(&q->record, "attached", device))
 		return wgx_fail("%s: cannot note that %s is attached", q->conf->name, device);
@@ -158,8 +164,12 @@ int wgx_quick_undo_attach(struct wgx_record *r)
 
 	json_array_foreach(json_object_get(r->done, "attached"), i, device) {
 		const char *name = json_string_value(device);
+		int shared = name ? wgx_record_shared(r, "attached", name) : 1;
 
-		if (name && !wgx_record_shared(r, "attached", name))
+		if (shared < 0)
+			status = wgx_fail("%s: cannot find out who else needs %s attached: %s",
+					  r->name, name, strerror(-shared));
+		else if (!shared)
 			status |= detach(name);
 	}
 	return status;

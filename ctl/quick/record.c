@@ -213,17 +213,20 @@ bool wgx_record_says(const struct wgx_record *r, const char *what, const char *v
 	return says(r->done, what, value);
 }
 
-static bool file_says(const char *file, const char *what, const char *value)
+/* Return: 1, 0 or negative errno */
+static int file_says(const char *file, const char *what, const char *value)
 {
 	char path[PATH_SIZE + 256];
 	json_t *done;
-	bool yes;
+	int ret;
 
 	snprintf(path, sizeof(path), WGX_RUN_DIR "/%s", file);
-	done = json_load_file(path, 0, NULL);
-	yes = says(done, what, value);
+	ret = load(path, &done);
+	if (ret)
+		return ret;
+	ret = says(done, what, value);
 	json_decref(done);
-	return yes;
+	return ret;
 }
 
 /* Is @file a record of this namespace, and not @own? @prefix: INODE. */
@@ -235,23 +238,24 @@ static bool is_another(const char *file, const char *prefix, const char *own)
 	       !strcmp(file + len - ending, ENDING) && strcmp(file, own);
 }
 
-bool wgx_record_shared(const struct wgx_record *r, const char *what, const char *value)
+int wgx_record_shared(const struct wgx_record *r, const char *what, const char *value)
 {
 	char own[PATH_SIZE], prefix[PATH_SIZE];
+	int ret = wgx_record_path(r->name, ENDING, own, sizeof(own));
 	const char *base;
 	struct dirent *e;
-	bool found = false;
-	DIR *dir = opendir(WGX_RUN_DIR);
+	DIR *dir;
 
+	if (ret)
+		return ret;
+	dir = opendir(WGX_RUN_DIR);
 	if (!dir)
-		return false;
-	if (!wgx_record_path(r->name, ENDING, own, sizeof(own))) {
-		base = strrchr(own, '/') + 1;
-		snprintf(prefix, sizeof(prefix), "%.*s", (int)(strchr(base, '.') + 1 - base), base);
-		while (!found && (e = readdir(dir)))
-			found = is_another(e->d_name, prefix, base) &&
-				file_says(e->d_name, what, value);
-	}
+		return errno == ENOENT ? 0 : -errno;
+	base = strrchr(own, '/') + 1;
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)(strchr(base, '.') + 1 - base), base);
+	while (!ret && (e = readdir(dir)))
+		if (is_another(e->d_name, prefix, base))
+			ret = file_says(e->d_name, what, value);
 	closedir(dir);
-	return found;
+	return ret;
 }

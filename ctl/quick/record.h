@@ -51,8 +51,9 @@ int wgx_record_delete(struct wgx_record *r);
 
 /**
  * wgx_record_shared() - has another interface of this namespace noted @value under @what, alone or in a list?
+ * Return: 1, 0, or negative errno: nobody knows
  */
-bool wgx_record_shared(const struct wgx_record *r, const char *what, const char *value);
+int wgx_record_shared(const struct wgx_record *r, const char *what, const char *value);
 
 /** wgx_record_path() - /run/wgx/INODE.NAMEENDING; 0 or negative errno */
 int wgx_record_path(const char *name, const char *ending, char *path, size_t size);

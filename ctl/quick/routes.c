@@ -154,13 +154,15 @@ static int add_rules(struct wgx_quick *q, uint8_t family, uint32_t mark)
 static int valid_mark(struct wgx_quick *q)
 {
 	char value[16];
-	int err = wgx_sysctl_get(SRC_VALID_MARK, NULL, value, sizeof(value));
+	int err = wgx_sysctl_get(SRC_VALID_MARK, NULL, value, sizeof(value)), shared = 1;
 
 	if (err)
 		return err;
 	/* who brought it up first found 0, and whoever goes last puts it back */
-	if (strcmp(value, "0") && !wgx_record_shared(&q->record, "src_valid_mark", "0"))
-		return 0;
+	if (strcmp(value, "0"))
+		shared = wgx_record_shared(&q->record, "src_valid_mark", "0");
+	if (shared <= 0)
+		return shared;
 	err = wgx_record_text(&q->record, "src_valid_mark", "0");
 	return err ? err : wgx_sysctl_set(SRC_VALID_MARK, NULL, "1");
 }
@@ -284,9 +286,11 @@ int wgx_quick_undo_rules(struct wgx_record *r)
 			status = wgx_fail("%s: cannot delete rule %u: %s", r->name, rule.priority,
 					  strerror(-err));
 	}
-	if (!valid || wgx_record_shared(r, "src_valid_mark", "0"))
+	err = valid ? wgx_record_shared(r, "src_valid_mark", "0") : 1;
+	if (err > 0)
 		return status;
-	err = wgx_sysctl_set(SRC_VALID_MARK, NULL, valid);
+	if (!err)
+		err = wgx_sysctl_set(SRC_VALID_MARK, NULL, valid);
 	return err ? wgx_fail("%s: cannot set " SRC_VALID_MARK " to %s again: %s", r->name, valid,
 			      strerror(-err))
 		   : status;
