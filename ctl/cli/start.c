@@ -187,9 +187,10 @@ static int report_death(const char *what, int status)
 			WEXITSTATUS(status));
 }
 
-/* @text: what it said, where it failed */
-static int await_background(const char *what, pid_t pid, int ready_fd, char *text, size_t size)
+/* @name: NULL: in the place of another; @text: what it said, where it failed */
+static int await_background(const char *name, pid_t pid, int ready_fd, char *text, size_t size)
 {
+	const char *what = name ? name : "it";
 	int pidfd = pidfd_of(pid), status = 0;
 	enum ready ready;
 
@@ -200,6 +201,9 @@ static int await_background(const char *what, pid_t pid, int ready_fd, char *tex
 		return wgx_fail("pidfd_open: %s", strerror(-pidfd));
 	}
 	ready = read_word(ready_fd, pidfd, text, size);
+	/* it may not be dead, where its word was lost; one that has another's place is not ours to end */
+	if (ready == READY_DEAD && name)
+		kill(pid, SIGTERM);
 	if (ready != READY_YES)
 		reap(pid, pidfd, &status);
 	close(pidfd);
@@ -234,7 +238,7 @@ static int start(const char *name, int lock, char *text, size_t size)
 	}
 	close(fds[1]);
 	fds[1] = -1;
-	status = await_background(name ? name : "it", pid, fds[0], text, size);
+	status = await_background(name, pid, fds[0], text, size);
 out:
 	close(fds[0]);
 	if (fds[1] >= 0)

@@ -290,8 +290,9 @@ void wgx_control_codec(struct wgx_daemon *d, struct wgx_handover *h, int heir)
 	uint32_t n = 0;
 
 	wgx_handover_fd(h, &listener);
-	if (h->c.reading && (listener < 0 || wgx_event_add(d->epoll_fd, &d->control_listener,
-							   listener, listener_ready, d)))
+	if (h->c.reading &&
+	    (listener < 0 || wgx_control_path(d->control_path, sizeof(d->control_path)) ||
+	     wgx_event_add(d->epoll_fd, &d->control_listener, listener, listener_ready, d)))
 		h->c.failed = true;
 	cds_list_for_each_entry(c, &d->control_clients, all)
 		n += goes_along(c, heir);
@@ -310,17 +311,16 @@ void wgx_control_codec(struct wgx_daemon *d, struct wgx_handover *h, int heir)
 
 int wgx_control_start(struct wgx_daemon *d)
 {
-	char path[128];
-	int fd, err = wgx_control_path(path, sizeof(path));
+	int fd, err = wgx_control_path(d->control_path, sizeof(d->control_path));
 
 	if (err)
 		return err;
-	fd = wgx_socket_listen(WGX_RUN_DIR, path, 0660);
+	fd = wgx_socket_listen(WGX_RUN_DIR, d->control_path, 0660);
 	if (fd < 0)
 		return fd;
 	err = wgx_event_add(d->epoll_fd, &d->control_listener, fd, listener_ready, d);
 	if (err) {
-		unlink(path);
+		unlink(d->control_path);
 		close(fd);
 	}
 	return err;
@@ -329,7 +329,6 @@ int wgx_control_start(struct wgx_daemon *d)
 void wgx_control_stop(struct wgx_daemon *d)
 {
 	struct wgx_control_client *c, *next;
-	char path[128];
 
 	cds_list_for_each_entry_safe(c, next, &d->control_clients, all) {
 		(void)tell(c); /* that the last interface is gone, say */
@@ -338,6 +337,5 @@ void wgx_control_stop(struct wgx_daemon *d)
 	if (d->control_listener.fd < 0)
 		return;
 	wgx_event_close(d->epoll_fd, &d->control_listener);
-	if (!wgx_control_path(path, sizeof(path)))
-		unlink(path);
+	unlink(d->control_path);
 }

@@ -224,6 +224,16 @@ static int pin_maps(struct wgx_served *s)
 	return err;
 }
 
+static void remove_pins(const char *name)
+{
+	int err = wgx_bpffs_remove(name);
+
+	if (err) /* perhaps for this moment */
+		err = wgx_bpffs_remove(name);
+	if (err)
+		wgx_log(WGX_LOG_ERR, "%s: removing its pinned maps: %s", name, strerror(-err));
+}
+
 static void remove_peers(struct wgx_device *dev)
 {
 	struct wgx_peer *peer, *next;
@@ -405,7 +415,7 @@ unlist:
 	if (wgx_ports_update(d)) /* a worker may still look at it: better lost than freed */
 		return explain(error, size, err, name, what);
 unpin:
-	wgx_bpffs_remove(name);
+	remove_pins(name);
 delete_link:
 	if (!s->link.adopted)
 		wgx_link_delete(s->link.ifindex);
@@ -564,7 +574,7 @@ void wgx_served_delete(struct wgx_served *s)
 	wgx_device_lock(s->path.dev);
 	wgx_device_down(s->path.dev);
 	wgx_device_unlock(s->path.dev);
-	wgx_bpffs_remove(s->link.name);
+	remove_pins(s->link.name);
 	(void)wgx_netns_call(d->ns, delete_far_end, s); /* it may be what was deleted */
 	if (s->waiting)
 		wgx_control_gone(s->waiting);

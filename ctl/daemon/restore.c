@@ -121,6 +121,7 @@ static void restore_due(struct wgx_event *e, uint32_t events)
 		 &d->collector.unhooked);
 	cds_list_for_each_entry(a, &d->attached, all)
 		restore_device(d, a);
+	wgx_strict_unload(d);
 }
 
 int wgx_restore_start(struct wgx_daemon *d)

@@ -109,6 +109,7 @@ struct wgx_strict_state {
 	bool all; /* an interface's allowed IPs are not known: all plaintext is dropped */
 	bool protect_incomplete; /* nor are the networks that are protected */
 	bool keep; /* what is pinned is not ours to remove */
+	bool unremoved; /* what is pinned could not be, and is unwanted */
 	struct wgx_event reports;
 };
 
@@ -173,6 +174,7 @@ struct wgx_daemon {
 	struct wgx_event restore_due; /* a timer */
 	uint64_t restored; /* programs that somebody had detached, and that were put back */
 	struct wgx_event control_listener;
+	char control_path[128]; /* of its socket */
 	struct cds_list_head control_clients;
 	struct wgx_news news;
 	struct wgx_event news_ready, bursts_due; /* @news.fd; a timer, while somebody listens */
@@ -280,6 +282,8 @@ void wgx_attached_free_xsks(struct wgx_attached *a);
 /** wgx_strict_set() - strict mode of @a as @wanted, on or off; 0, or a negative errno with nothing changed */
 int wgx_strict_set(struct wgx_daemon *d, struct wgx_attached *a, const struct wgx_guard *wanted);
 void wgx_strict_off(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_strict_unload() - nothing of it is left where no device has it; what cannot be removed is when called again */
+void wgx_strict_unload(struct wgx_daemon *d);
 /** wgx_strict_lost() - the device is gone; what is wanted of it stays known, to the next daemon too */
 void wgx_strict_lost(struct wgx_daemon *d, struct wgx_attached *a);
 /** wgx_strict_renamed() - @a->name is new */

@@ -37,20 +37,28 @@ static bool is_wanted(struct wgx_daemon *d)
 	cds_list_for_each_entry(a, &d->awaited, all)
 		if (a->guard.on)
 			return true;
+	cds_list_for_each_entry(a, &d->suspended, all)
+		if (a->guard.on)
+			return true;
 	return false;
 }
 
-void wgx_strict_unload_unwanted(struct wgx_daemon *d)
+void wgx_strict_unload(struct wgx_daemon *d)
 {
 	struct wgx_strict_state *st = &d->strict;
 	int err;
 
 	if (!st->prog || st->keep || is_wanted(d))
 		return;
-	wgx_strict_free(st->prog); /* closes what is in the loop */
+	/* first: pins that stay would be a dead daemon's strict mode to the next one */
 	err = wgx_bpffs_strict_remove();
+	if (err && !st->unremoved)
+		wgx_log(WGX_LOG_ERR, WGX_BPFFS_STRICT_DIR ": %s; it is tried again",
+			strerror(-err));
+	st->unremoved = err;
 	if (err)
-		wgx_log(WGX_LOG_ERR, WGX_BPFFS_STRICT_DIR ": %s", strerror(-err));
+		return;
+	wgx_strict_free(st->prog); /* closes what is in the loop */
 	*st = (struct wgx_strict_state){.reports.fd = -1};
 }
 
@@ -190,7 +198,7 @@ int wgx_strict_set(struct wgx_daemon *d, struct wgx_attached *a, const struct wg
 		a->guard = new;
 		wgx_strict_protect(d);
 	}
-	wgx_strict_unload_unwanted(d);
+	wgx_strict_unload(d);
 	return err;
 }
 

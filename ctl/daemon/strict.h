@@ -15,8 +15,6 @@
 
 /** wgx_strict_ready() - load the program, if that has not been done; 0 or a negative errno */
 int wgx_strict_ready(struct wgx_daemon *d);
-/** wgx_strict_unload_unwanted() - nothing of it is left where no device has it */
-void wgx_strict_unload_unwanted(struct wgx_daemon *d);
 
 /** wgx_strict_networks_start() - tell the program, which is new, of all interfaces, and note what a dead daemon told it */
 void wgx_strict_networks_start(struct wgx_daemon *d);

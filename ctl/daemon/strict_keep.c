@@ -70,6 +70,7 @@ static void adopt(struct wgx_daemon *d, uint32_t key, const struct wgx_strict_de
 
 	if (!a) {
 		wgx_log(WGX_LOG_ERR, "%s: no memory to take its strict mode over", device->name);
+		d->strict.keep = true; /* it stays in force */
 		return;
 	}
 	if (wgx_link_query_index((int)key, &info)) {
@@ -112,7 +113,12 @@ int wgx_strict_adopt(struct wgx_daemon *d)
 		if (!bpf_map_lookup_elem(fd, &key, &device))
 			adopt(d, key, &device);
 	}
-	wgx_strict_unload_unwanted(d);
+	if (err != -ENOENT) { /* there may be others */
+		wgx_log(WGX_LOG_ERR, "taking strict mode of the daemon that died over: %s",
+			strerror(-err));
+		d->strict.keep = true;
+	}
+	wgx_strict_unload(d);
 	return 0;
 }
 
@@ -176,12 +182,13 @@ void wgx_strict_end_begin(struct wgx_daemon *d)
 	if (!d->strict.prog)
 		return;
 	inherited = others_left(d);
-	d->strict.keep = forget(&d->attached, inherited);
+	d->strict.keep |= forget(&d->attached, inherited);
 	d->strict.keep |= forget(&d->awaited, inherited);
 }
 
 void wgx_strict_end(struct wgx_daemon *d)
 {
+	wgx_strict_unload(d);
 	d->strict.reports.fd = -1;
 	wgx_strict_free(d->strict.prog);
 	d->strict.prog = NULL;

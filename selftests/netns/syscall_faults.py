@@ -280,7 +280,7 @@ def step(name, action, state):
     while (r := action()).returncode:
         refused(name, r)
         after, hit = state and state(), plan.hit_now()
-        if "cannot talk to the wgx daemon" in r.stderr and not name.startswith("quick"):
+        if re.search("cannot talk to the wgx daemon|ended without an answer", r.stderr) and not name.startswith("quick"):
             # the answer was lost; what was asked for may be done, and then it cannot be done again
             plan.over()
             if (r := action()).returncode and state() == before:
