@@ -282,8 +282,10 @@ static void wake_thread(struct wgx_protocol *p)
 {
 	const uint64_t one = 1;
 
-	if (write(p->wake_fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is awake */
+	/* as wgx_worker_wake() */
+	for (int tries = 3; tries && write(p->wake_fd, &one, sizeof(one)) < 0; tries--)
+		if (errno == EAGAIN)
+			return;
 }
 
 static void wake(void *p)
