@@ -263,8 +263,13 @@ def attached():
     return [(a["device"], a["mode"], bool(a["strict"])) for a in s["attached"]] + s["awaited"]
 
 
+LOST = re.compile("cannot talk to the wgx daemon|ended without an answer|has not answered for")
+
+
 def refused(name, r):
     """whether it may have been"""
+    if "has not answered for" in r.stderr:
+        return
     if not plan.hit_now() and not plan.got_over:
         raise Failure(f"{name} failed without a fault: {r.stderr.strip()}")
     if not r.stderr.strip():
@@ -280,9 +285,10 @@ def step(name, action, state):
     while (r := action()).returncode:
         refused(name, r)
         after, hit = state and state(), plan.hit_now()
-        if re.search("cannot talk to the wgx daemon|ended without an answer", r.stderr) and not name.startswith("quick"):
-            # the answer was lost; what was asked for may be done, and then it cannot be done again
+        if LOST.search(r.stderr) and not name.startswith("quick"):
+            # the answer was lost, or this machine is too busy; what was asked for may be done, and then it cannot be done again
             plan.over()
+            wait_for(300, "it answers again", lambda: run(WGX, "show").returncode == 0 or name == "start")
             if (r := action()).returncode and state() == before:
                 raise Failure(f"{name} failed again: {r.stderr.strip()}")
             return
