@@ -496,9 +496,13 @@ iperf_server() { # iperf_server B [port]
 	wait_for 10 sh -c "nsenter -t ${HOST_PID[$1]} -n ss -Htln 'sport = :$port' | grep -q ."
 }
 
-# iperf A 10.7.0.2 [iperf3's arguments ...]: result in $WORK/iperf.json
+# iperf A 10.7.0.2 [iperf3's arguments ...]: AMOUNT bytes, or for T seconds; else 20 MB, of UDP one second. The result is
+# in $WORK/iperf.json.
 iperf() {
-	on "$1" timeout "${IPERF_LIMIT:-60}" iperf3 -J -t "${T:-1}" -c "${@:2}" >"$WORK/iperf.json" &&
+	local end=(-n "${AMOUNT:-20M}")
+	[[ " $* " != *' -u '* || -n ${AMOUNT:-} ]] || end=(-t 1)
+	[ -z "${T:-}" ] || end=(-t "$T")
+	on "$1" timeout "${IPERF_LIMIT:-120}" iperf3 -J "${end[@]}" -c "${@:2}" >"$WORK/iperf.json" &&
 		jq -e '.error == null' "$WORK/iperf.json" >/dev/null || {
 		jq -r '.error // empty' "$WORK/iperf.json"
 		return 1

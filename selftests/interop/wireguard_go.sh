@@ -9,14 +9,15 @@
 require wg iperf3 jq socat
 require_impl "$IMPL" wireguard-go
 
-# Only A knows an endpoint, so B cannot be the initiator of the first handshake.
+# Only A knows an endpoint, so B cannot be the initiator of the first handshake. A file goes from each of the two to the
+# other as initiator over IPv4 and as responder over IPv6.
 one() { # one initiator responder outer psk
 	local label="$1 to $2, outer v$3, psk $4"
 	check "$label: set up" tunnel_pair "$1" "$2" "$3" "$4" || finish
 	check "$label: attach" attach_pair "$1" "$2"
 	traffic "$label" "$1" "$2"
 	[ "$3 $4" != '4 yes' ] || traffic_file "$label, inner v4" 10.7.0.2
-	[ "$3 $4" != '6 no' ] || traffic_file "$label, inner v6" fd07::2
+	[ "$3 $4" != '6 no' ] || traffic_file "$label, inner v6, back" fd07::1 B A
 	traffic_end "$label"
 }
 

@@ -18,7 +18,7 @@ for outer in 4 6; do
 		traffic "$label" "$IMPL" "$IMPL"
 		if [ $psk = yes ]; then
 			[ $outer = 4 ] && traffic_file "$label, inner v4" 10.7.0.2
-			[ $outer = 6 ] && traffic_file "$label, inner v6" fd07::2
+			[ $outer = 6 ] && traffic_file "$label, inner v6, back" fd07::1 B A
 		fi
 		traffic_end "$label"
 	done
