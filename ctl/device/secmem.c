@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sodium.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <urcu/list.h>
 #include "device/secmem.h"
 #include "proto/poison.h"
@@ -106,25 +107,40 @@ static void *map_locked(size_t size)
 	return p ? keep(p, size) : NULL;
 }
 
+/* On either side of a chunk there is a page that cannot be touched, so that nobody reads on into it, nor out of it. */
+static size_t guard(void)
+{
+	return (size_t)getpagesize();
+}
+
+static void unmap_guarded(uint8_t *chunk)
+{
+	munmap(chunk - guard(), CHUNK + 2 * guard());
+}
+
 /* Twice as much, of which an aligned half is kept. */
 static struct chunk *map_chunk(void)
 {
-	uint8_t *p = map(2 * CHUNK);
-	size_t before;
+	const size_t size = 2 * (CHUNK + guard());
+	uint8_t *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *chunk;
 
-	if (!p)
+	if (p == MAP_FAILED)
 		return NULL;
-	before = -(uintptr_t)p % CHUNK;
-	if (before)
-		munmap(p, before);
-	munmap(p + before + CHUNK, CHUNK - before);
-	return keep(p + before, CHUNK);
+	chunk = p + guard() + -(uintptr_t)(p + guard()) % CHUNK;
+	if (chunk - guard() > p)
+		munmap(p, (size_t)(chunk - guard() - p));
+	munmap(chunk + CHUNK + guard(), size - (size_t)(chunk + CHUNK + guard() - p));
+	if (mprotect(chunk, CHUNK, PROT_READ | PROT_WRITE)) {
+		unmap_guarded(chunk);
+		return NULL;
+	}
+	return keep(chunk, CHUNK);
 }
 
 static void unmap_chunk(struct chunk *c)
 {
 	wgx_unpoison(c, CHUNK);
-	munmap(c, CHUNK);
+	unmap_guarded((uint8_t *)c);
 }
 
 static size_t lines_of(size_t size)

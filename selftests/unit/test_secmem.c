@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,35 @@ static void test_zeroed_and_apart(void **state)
 	p[0][0] = wgx_secmem_alloc(1000);
 	assert_int_equal(wgx_secmem_used(), 1000);
 	wgx_secmem_free(p[0][0], 1000);
+}
+
+static bool dies_at(const volatile uint8_t *p)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		(void)*p;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
+/* 256 KB, aligned to that: a page on either side cannot be read. */
+static void test_guards(void **state)
+{
+	const uintptr_t size = 256 * 1024;
+	uint8_t *p = wgx_secmem_alloc(100);
+	const uint8_t *chunk = (const uint8_t *)((uintptr_t)p & ~(size - 1));
+
+	assert_non_null(p);
+	assert_true(dies_at(chunk - 1));
+	assert_false(dies_at(chunk + size - 1));
+	assert_true(dies_at(chunk + size));
+	wgx_secmem_free(p, 100);
 }
 
 /* Under sanitizers mlock() does nothing, and freed memory may be poisoned. */
@@ -285,7 +315,7 @@ int main(void)
 		cmocka_unit_test(test_zeroed_and_apart), line_test("P-HS-10", test_wiped),
 		cmocka_unit_test(test_threads),		 line_test("P-HS-10", test_fork),
 		line_test("P-HS-10", test_mapping),	 cmocka_unit_test(test_locking_forbidden),
-		cmocka_unit_test(test_returned),
+		cmocka_unit_test(test_returned),	 cmocka_unit_test(test_guards),
 	};
 
 	return cmocka_run_group_tests_name("secmem", tests, NULL, NULL);
