@@ -112,7 +112,8 @@ static int subscribe(const struct monitor *m, int fd, struct wgx_client_lines *l
 	int err = request ? wgx_client_ask(fd, request) : -ENOMEM;
 
 	json_decref(request);
-	return err ? err : wgx_client_next(fd, l, ret);
+	/* one that refuses early may have hung up; its answer still counts */
+	return err && err != -ECONNRESET ? err : wgx_client_next(fd, l, ret);
 }
 
 static int listen_to(struct monitor *m, int fd)

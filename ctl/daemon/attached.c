@@ -70,7 +70,9 @@ void wgx_attached_back(struct wgx_daemon *d, const char *name)
 	if (!a || wgx_link_query(name, &info) ||
 	    !wgx_attach(d, name, a->wanted, a->lan, &a->guard, &mode, error, sizeof(error)))
 		return;
-	wgx_log(WGX_LOG_WARN, "it is back: %s", error);
+	if (!a->unhooked)
+		wgx_log(WGX_LOG_WARN, "it is back: %s", error);
+	a->unhooked = true; /* told; it is tried again */
 	/* slower than wanted, but nothing leaks */
 	if (a->guard.on &&
 	    wgx_attach(d, name, "none", WGX_LAN_OFF, &a->guard, &mode, error, sizeof(error)))

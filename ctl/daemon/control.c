@@ -19,7 +19,16 @@
 #define CLIENTS_MAX 64
 #define LOOKERS_MAX 16 /* of these, those who may only look */
 #define EVENTS_BATCH 16384 /* bytes; a little more at most */
+#define TEXT(n) #n
+#define TEXT_OF(n) TEXT(n)
 #define LARGE_REPLY (1u << 20)
+
+/* in place of an answer */
+#define NO_MEMORY                                                                               \
+	"{\"ok\":false,\"errno\":12,\"error\":\"the daemon has no memory for the answer; what " \
+	"was asked "                                                                            \
+	"for may be done\"}"
+_Static_assert(ENOMEM == 12, "as it is in NO_MEMORY");
 
 static void free_client(struct wgx_control_client *c)
 {
@@ -128,12 +137,20 @@ void wgx_control_tell(struct wgx_daemon *d)
 			free_client(c);
 }
 
-static int handle_line(struct wgx_control_client *c, size_t len)
+/* NULL: there is no memory for either */
+static char *answer_text(struct wgx_control_client *c, size_t len)
 {
 	json_t *reply = wgx_control_answer(c, c->in, len);
 	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 
 	json_decref(reply);
+	return text ?: strdup(NO_MEMORY);
+}
+
+static int handle_line(struct wgx_control_client *c, size_t len)
+{
+	char *text = answer_text(c, len);
+
 	if (text && strlen(text) > LARGE_REPLY)
 		malloc_trim(0); /* many peers are a hundred megabytes of JSON in small pieces */
 	memmove(c->in, c->in + len + 1, c->in_len - len - 1);
@@ -181,8 +198,8 @@ static void client_ready(struct wgx_event *e, uint32_t events)
 		free_client(c);
 }
 
-/* So many that only look cannot keep root out. */
-static bool has_room(struct wgx_daemon *d, bool looks_only)
+/* So many that only look cannot keep root out. Return: NULL, or why there is no room for one more */
+static const char *check_room(struct wgx_daemon *d, bool looks_only)
 {
 	unsigned int n = 0, lookers = 0;
 	struct wgx_control_client *c;
@@ -191,7 +208,23 @@ static bool has_room(struct wgx_daemon *d, bool looks_only)
 		n++;
 		lookers += c->looks_only;
 	}
-	return n < CLIENTS_MAX && (!looks_only || lookers < LOOKERS_MAX);
+	if (n >= CLIENTS_MAX)
+		return "the daemon has " TEXT_OF(CLIENTS_MAX) " clients already: wgx monitor, say";
+	if (looks_only && lookers >= LOOKERS_MAX)
+		return "the daemon has " TEXT_OF(
+			LOOKERS_MAX) " clients already that may only look: wgx monitor, say";
+	return NULL;
+}
+
+/* It has not asked yet, and gets its answer: else it would take us for one that has ended. */
+static void turn_away(int fd, int err, const char *why)
+{
+	char line[256];
+	int len = snprintf(line, sizeof(line), "{\"ok\":false,\"errno\":%d,\"error\":\"%s\"}\n",
+			   -err, why);
+
+	(void)send(fd, line, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
 }
 
 static void listener_ready(struct wgx_event *e, uint32_t events)
@@ -199,15 +232,21 @@ static void listener_ready(struct wgx_event *e, uint32_t events)
 	struct wgx_daemon *d = e->arg;
 	int fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct wgx_control_client *c;
+	const char *full;
 	bool looks;
 
 	if (fd < 0)
 		return;
 	looks = !wgx_socket_may_use(fd); /* of the directory's group: wgx metrics, say */
-	c = has_room(d, looks) ? calloc(1, sizeof(*c)) : NULL;
+	full = check_room(d, looks);
+	if (full) {
+		turn_away(fd, -EBUSY, full);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
 	if (!c || !(c->in = malloc(REQUEST_MAX))) {
 		free(c);
-		close(fd);
+		turn_away(fd, -ENOMEM, "the daemon has no memory for another client");
 		return;
 	}
 	c->daemon = d;

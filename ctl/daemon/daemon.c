@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include "daemon/answer_memory.h"
 #include "daemon/handover.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
@@ -189,18 +190,23 @@ static int step_bpffs(struct wgx_daemon *d)
 	return wgx_bpffs_mount();
 }
 
-/* Without it all works but for what outlives the daemon: not a reason to give up. */
-static int step_state(struct wgx_daemon *d)
+static const char *state_dir(void)
 {
 	const char *dir = getenv("WGX_STATE_DIR");
 
-	wgx_stamps_open(&d->stamps, dir && *dir ? dir : WGX_STATE_DIR);
+	return dir && *dir ? dir : WGX_STATE_DIR;
+}
+
+/* Without it all works but for what outlives the daemon: not a reason to give up. */
+static int step_state(struct wgx_daemon *d)
+{
+	wgx_stamps_open(&d->stamps, state_dir());
 	return 0;
 }
 
 static int step_privileges(struct wgx_daemon *d)
 {
-	return wgx_privileges_drop(d->ns);
+	return wgx_privileges_drop(d->ns, state_dir());
 }
 
 /* Without it superframes that the kernel loses count as one: not a reason to give up. */
@@ -231,6 +237,7 @@ static const struct step steps[] = {
 	{"loading BPF programs", wgx_ingress_ready},
 	{"tracepoints", step_lost},
 	{"strict mode", wgx_strict_adopt},
+	{"offloads that a dead daemon has left", wgx_lan_gro_adopt},
 	{"netlink", wgx_netlink_start},
 	{"netlink, routes", wgx_sources_start},
 	{"timer", wgx_restore_start},
@@ -238,10 +245,11 @@ static const struct step steps[] = {
 	{"control socket in " WGX_RUN_DIR, wgx_control_start},
 };
 
-/* Of one that takes another's place: these come with the hand-over. */
+/* Of one that takes another's place: these come with the hand-over, or not at all. */
 static bool comes_later(const struct step *s)
 {
-	return s->run == wgx_strict_adopt || s->run == wgx_control_start;
+	return s->run == wgx_strict_adopt || s->run == wgx_lan_gro_adopt ||
+	       s->run == wgx_control_start;
 }
 
 static int start(struct wgx_daemon *d, char *error, size_t size)
@@ -428,6 +436,7 @@ static int daemon_run(const char *name, int ready_fd)
 		return 1;
 	}
 	init(&d);
+	wgx_answer_memory_watch();
 	raise_limits();
 	wgx_rcu_register();
 	status = name ? run(&d, name, ready_fd) : run_heir(&d, ready_fd);

@@ -11,6 +11,8 @@
 
 /** wgx_control_path() - the control socket of the caller's network namespace: /run/wgx/<inode>.sock */
 int wgx_control_path(char *path, size_t size);
+/** wgx_run_path() - a file beside it, /run/wgx/<inode>.<suffix>; 0, -ENAMETOOLONG, or another negative errno */
+int wgx_run_path(const char *suffix, char *path, size_t size);
 
 /**
  * wgx_start_lock_path() - beside the control socket: the file that is locked while a daemon is looked for, started,

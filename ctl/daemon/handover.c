@@ -539,10 +539,10 @@ static void take_drops(const uint64_t handed[WGX_DROP_COUNT], const uint64_t now
 /* As wgx_attach() has it: strict mode that was left is as wanted again, and what was inherited before stays so. */
 static void attach_again(struct wgx_daemon *d, struct wgx_attached *a)
 {
+	struct wgx_link_info info;
+	struct wgx_attached *new;
 	const char *mode;
 	char text[512];
-
-	struct wgx_link_info info;
 
 	if (!a->guard.on && wgx_link_query(a->name, &info)) { /* awaited */
 		a->ifindex = 0;
@@ -550,8 +550,16 @@ static void attach_again(struct wgx_daemon *d, struct wgx_attached *a)
 		return;
 	}
 	if (!a->guard.inherited && /* those wgx_strict_adopt() has */
-	    wgx_attach(d, a->name, a->wanted, a->lan, &a->guard, &mode, text, sizeof(text)))
+	    wgx_attach(d, a->name, a->wanted, a->lan, &a->guard, &mode, text, sizeof(text))) {
 		wgx_log(WGX_LOG_ERR, "attached before the hand-over: %s", text);
+		a->ifindex = 0;
+		a->unhooked = true; /* told */
+		cds_list_add_tail(&a->all, &d->awaited); /* daemon/restore.c tries again */
+		return;
+	}
+	new = wgx_attached_find(&d->attached, a->name);
+	if (new)
+		new->lan_before = a->lan_before;
 	wgx_guard_free(&a->guard);
 	free(a);
 }

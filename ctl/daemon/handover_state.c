@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/counters.h"
 #include "daemon/drops.h"
 #include "daemon/state.h"
 #include "device/device_state.h"
@@ -81,6 +82,7 @@ static void device(struct wgx_codec *c, struct wgx_attached *a, char wanted[16])
 	wgx_codec_text(c, wanted, 16);
 	wgx_codec_upto(c, &lan, WGX_LAN_NATIVE);
 	a->lan = (enum wgx_lan_way)lan;
+	wgx_codec_bytes(c, &a->lan_before, sizeof(a->lan_before));
 	guard(c, &a->guard);
 }
 
@@ -162,6 +164,8 @@ static void counters(struct wgx_codec *c, struct wgx_served *s)
 #define X(name) wgx_codec_atomic(c, &s->path.open.name);
 	WGX_OPEN_COUNTERS(X)
 #undef X
+	wgx_counters_codec(c, wgx_egress_maps(s->egress)->counters, s->counted);
+	wgx_codec_bytes(c, &s->lan_before, sizeof(s->lan_before));
 	wgx_codec_u32(c, &n);
 	if (n != WGX_DROP_COUNT)
 		c->failed = true;
@@ -253,6 +257,11 @@ static void daemon_wide(struct wgx_codec *c, struct wgx_daemon *d)
 		wgx_codec_u64(c, &d->handed_drops[i]);
 	wgx_codec_u64(c, &d->frozen);
 	wgx_codec_u32(c, &d->handovers);
+	wgx_codec_u64(c, &d->restored);
+	wgx_codec_atomic(c, &d->protocol.handshakes.initiations);
+	wgx_codec_atomic(c, &d->protocol.handshakes.responses);
+	wgx_codec_atomic(c, &d->protocol.handshakes.cookies);
+	wgx_counters_codec(c, wgx_ingress_maps(d->ingress)->counters, d->counted);
 }
 
 void wgx_handover_codec(struct wgx_handover *h, struct wgx_daemon *d, int heir)

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "daemon/answer_memory.h"
 #include "daemon/log.h"
 #include "daemon/state.h"
-#include "net/ethtool.h"
 
 /* ---- counts ---- */
 
@@ -30,12 +30,13 @@ static int make_counts(const struct wgx_lan_maps *maps, uint32_t ifindex)
 	return err;
 }
 
+/* Adds to @ret, which has what was counted before. */
 static void sum_counts(struct wgx_daemon *d, uint32_t ifindex, struct wgx_lan_counts *ret)
 {
 	int cpus = libbpf_num_possible_cpus();
-	struct wgx_lan_counts *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	struct wgx_lan_counts *values =
+		cpus > 0 ? wgx_answer_calloc((size_t)cpus, sizeof(*values)) : NULL;
 
-	*ret = (struct wgx_lan_counts){0};
 	if (values && d->lan.prog &&
 	    !bpf_map_lookup_elem(wgx_lan_maps(d->lan.prog)->counts, &ifindex, values))
 		for (int i = 0; i < cpus; i++) {
@@ -84,9 +85,10 @@ static void leave(struct wgx_served *s)
 
 	(void)bpf_map_delete_elem(maps->tunnels, &ifindex);
 	(void)bpf_map_delete_elem(maps->egress, &slot);
-	(void)bpf_map_delete_elem(maps->counts, &ifindex);
 	if (s->lan_link >= 0)
 		close(s->lan_link);
+	sum_counts(s->daemon, ifindex, &s->lan_before);
+	(void)bpf_map_delete_elem(maps->counts, &ifindex);
 	s->daemon->lan.slots[slot] = NULL;
 	s->lan_slot = s->lan_link = -1;
 }
@@ -225,28 +227,12 @@ static int attach_native(struct wgx_daemon *d, struct wgx_attached *a,
 	return err ?: wgx_attached_open_xsks(d, a, info);
 }
 
-/*
- * GRO of UDP that is forwarded, which is off by default: with it the small packets of a flow come as superframes. Where
- * the device has it not, or a guest's offloads are fixed, they come one by one.
- */
-static void set_gro(struct wgx_attached *a, bool on)
-{
-	const struct wgx_feature gro = {"rx-udp-gro-forwarding", on};
-	bool was = true;
-
-	if (on && (wgx_ethtool_get(a->ifindex, gro.name, &was) || was))
-		return;
-	if (!on && !a->lan_gro)
-		return;
-	a->lan_gro = !wgx_ethtool_set(a->ifindex, &gro, 1) && on;
-}
-
 static int attach_tcx(struct wgx_daemon *d, struct wgx_attached *a)
 {
 	a->lan_link = wgx_lan_attach_device(d->lan.prog, a->ifindex);
 	if (a->lan_link < 0)
 		return a->lan_link;
-	set_gro(a, true);
+	wgx_lan_gro_on(d, a);
 	return 0;
 }
 
@@ -271,13 +257,14 @@ static void remove_device(struct wgx_daemon *d, struct wgx_attached *a)
 	const struct wgx_lan_maps *maps = wgx_lan_maps(d->lan.prog);
 	const uint32_t ifindex = (uint32_t)a->ifindex;
 
-	set_gro(a, false);
+	wgx_lan_gro_off(d, a);
 	(void)bpf_map_delete_elem(maps->devices, &ifindex);
 	if (a->lan_link >= 0)
 		close(a->lan_link);
 	a->lan_link = -1;
 	wgx_lan_native_detach(a->lan_xdp);
 	a->lan_xdp = NULL;
+	sum_counts(d, ifindex, &a->lan_before);
 	(void)bpf_map_delete_elem(maps->counts, &ifindex);
 }
 
@@ -323,7 +310,7 @@ json_t *wgx_lan_json(struct wgx_daemon *d, const struct wgx_attached *a)
 		WGX_LAN_PASSES(X)
 #undef X
 	};
-	struct wgx_lan_counts n;
+	struct wgx_lan_counts n = a->lan_before;
 	json_t *o, *passed;
 
 	if (!is_on(a))
@@ -342,7 +329,7 @@ json_t *wgx_lan_json(struct wgx_daemon *d, const struct wgx_attached *a)
 
 void wgx_lan_counters_json(const struct wgx_served *s, json_t *counters)
 {
-	struct wgx_lan_counts n;
+	struct wgx_lan_counts n = s->lan_before;
 	uint64_t passed = 0;
 
 	sum_counts(s->daemon, (uint32_t)s->link.ifindex, &n);

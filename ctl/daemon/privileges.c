@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "daemon/landlock.h"
 #include "daemon/sandbox.h"
 #include "net/netns.h"
 
@@ -43,6 +44,8 @@ static int drop_here(void *arg)
 {
 	int err = drop_capabilities(true);
 
+	if (!err)
+		err = wgx_landlock_enter(arg);
 	return err ? err : wgx_sandbox_enter(WGX_SANDBOX_DAEMON);
 }
 
@@ -58,9 +61,9 @@ int wgx_privileges_worker(void)
 	return err ? err : wgx_sandbox_enter(WGX_SANDBOX_WORKER);
 }
 
-int wgx_privileges_drop(struct wgx_netns *ns)
+int wgx_privileges_drop(struct wgx_netns *ns, const char *state_dir)
 {
-	int err = wgx_netns_call(ns, drop_here, NULL);
+	int err = wgx_netns_call(ns, drop_here, (void *)state_dir);
 
-	return err ? err : drop_here(NULL);
+	return err ? err : drop_here((void *)state_dir);
 }

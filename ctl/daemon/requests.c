@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "daemon/answer_memory.h"
 #include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/handover.h"
@@ -188,8 +189,9 @@ static json_t *check_heir(struct wgx_control_client *c)
 /* What this daemon was started with */
 static json_t *environment_json(void)
 {
-	static const char *const names[] = {"WGX_AEAD", "WGX_DISABLE", "WGX_GROUP",
-					    "WGX_LOG",	"WGX_SECCOMP", "WGX_STATE_DIR"};
+	static const char *const names[] = {"WGX_AEAD",	    "WGX_DISABLE", "WGX_GROUP",
+					    "WGX_LANDLOCK", "WGX_LOG",	   "WGX_SECCOMP",
+					    "WGX_STATE_DIR"};
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -250,9 +252,12 @@ static const struct {
 
 json_t *wgx_control_answer(struct wgx_control_client *c, const char *line, size_t len)
 {
-	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL), *reply = NULL;
-	const char *cmd = json_string_value(json_object_get(request, "cmd"));
+	json_t *request, *reply = NULL;
+	const char *cmd;
 
+	wgx_answer_memory_begin();
+	request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	cmd = json_string_value(json_object_get(request, "cmd"));
 	for (size_t i = 0; cmd && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(cmd, commands[i].name))
 			reply = c->looks_only && !commands[i].looks
@@ -261,5 +266,8 @@ json_t *wgx_control_answer(struct wgx_control_client *c, const char *line, size_
 	if (!reply)
 		reply = refuse(-EINVAL, cmd ? "unknown command" : "malformed request");
 	json_decref(request);
-	return reply;
+	if (!wgx_answer_memory_failed())
+		return reply;
+	json_decref(reply); /* pieces may be missing */
+	return NULL;
 }

@@ -103,6 +103,15 @@ static void restore_device(struct wgx_daemon *d, struct wgx_attached *a)
 	restored(d, a->name, "the router path", restore_lan_device(d, a), &a->unhooked);
 }
 
+/* Those that could not be attached when they came back, or after a hand-over */
+static void retry_awaited(struct wgx_daemon *d)
+{
+	struct wgx_attached *a, *next;
+
+	cds_list_for_each_entry_safe(a, next, &d->awaited, all)
+		wgx_attached_back(d, a->name);
+}
+
 /* ---- every two seconds ---- */
 
 static void restore_due(struct wgx_event *e, uint32_t events)
@@ -121,6 +130,7 @@ static void restore_due(struct wgx_event *e, uint32_t events)
 		 &d->collector.unhooked);
 	cds_list_for_each_entry(a, &d->attached, all)
 		restore_device(d, a);
+	retry_awaited(d);
 	wgx_strict_unload(d);
 }
 

@@ -2,14 +2,13 @@
 #include "daemon/show.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <wgx/bpf_abi.h>
+#include "daemon/counters.h"
 #include "daemon/drops.h"
 #include "daemon/peer.h"
 #include "daemon/state.h"
@@ -36,26 +35,12 @@ static json_t *key_text(const uint8_t key[WGX_KEY_LEN])
 	return json_string(text);
 }
 
-/* The sum over all processors of one slot of a per-CPU array. */
-static uint64_t percpu_sum(int fd, uint32_t slot)
-{
-	int cpus = libbpf_num_possible_cpus();
-	uint64_t *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
-	uint64_t sum = 0;
-
-	if (values && !bpf_map_lookup_elem(fd, &slot, values))
-		for (int i = 0; i < cpus; i++)
-			sum += values[i];
-	free(values);
-	return sum;
-}
-
 /* ---- counters and drops ---- */
 
 static json_t *counters_json(const struct wgx_served *s)
 {
-	const struct wgx_egress_maps *maps = wgx_egress_maps(s->egress);
 	json_t *o = json_object();
+	uint64_t n[WGX_CTR_COUNT];
 
 #define X(name) json_object_set_new(o, #name, integer(load(&s->path.seal.name)));
 	WGX_SEAL_COUNTERS(X)
@@ -63,16 +48,12 @@ static json_t *counters_json(const struct wgx_served *s)
 #define X(name) json_object_set_new(o, #name, integer(load(&s->path.open.name)));
 	WGX_OPEN_COUNTERS(X)
 #undef X
-	json_object_set_new(o, "egress_frames",
-			    integer(percpu_sum(maps->counters, WGX_CTR_EGRESS_FRAMES)));
-	json_object_set_new(o, "egress_bytes",
-			    integer(percpu_sum(maps->counters, WGX_CTR_EGRESS_BYTES)));
-	json_object_set_new(o, "lan_tcx_frames",
-			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_FRAMES)));
-	json_object_set_new(o, "lan_tcx_bytes",
-			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_BYTES)));
-	json_object_set_new(o, "lan_tcx_passed",
-			    integer(percpu_sum(maps->counters, WGX_CTR_LAN_PASSED)));
+	wgx_counters_sum(wgx_egress_maps(s->egress)->counters, s->counted, n);
+	json_object_set_new(o, "egress_frames", integer(n[WGX_CTR_EGRESS_FRAMES]));
+	json_object_set_new(o, "egress_bytes", integer(n[WGX_CTR_EGRESS_BYTES]));
+	json_object_set_new(o, "lan_tcx_frames", integer(n[WGX_CTR_LAN_FRAMES]));
+	json_object_set_new(o, "lan_tcx_bytes", integer(n[WGX_CTR_LAN_BYTES]));
+	json_object_set_new(o, "lan_tcx_passed", integer(n[WGX_CTR_LAN_PASSED]));
 	wgx_lan_counters_json(s, o);
 	return o;
 }
@@ -254,16 +235,14 @@ static json_t *interface_json(struct wgx_served *s, bool with_peers, const struc
 
 static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 {
-	const struct wgx_ingress_maps *maps = wgx_ingress_maps(d->ingress);
 	json_t *o = json_object(), *counters = json_object();
+	uint64_t n[WGX_CTR_COUNT];
 
+	wgx_counters_sum(wgx_ingress_maps(d->ingress)->counters, d->counted, n);
 	/* of all attached devices together: they share one set of maps */
-	json_object_set_new(counters, "steered_frames",
-			    integer(percpu_sum(maps->counters, WGX_CTR_INGRESS_STEERED)));
-	json_object_set_new(counters, "steered_bytes",
-			    integer(percpu_sum(maps->counters, WGX_CTR_INGRESS_BYTES)));
-	json_object_set_new(counters, "passed_frames",
-			    integer(percpu_sum(maps->counters, WGX_CTR_INGRESS_PASSED)));
+	json_object_set_new(counters, "steered_frames", integer(n[WGX_CTR_INGRESS_STEERED]));
+	json_object_set_new(counters, "steered_bytes", integer(n[WGX_CTR_INGRESS_BYTES]));
+	json_object_set_new(counters, "passed_frames", integer(n[WGX_CTR_INGRESS_PASSED]));
 	json_object_set_new(o, "device", json_string(a->name));
 	json_object_set_new(o, "mode", json_string(wgx_attached_mode(a)));
 	json_object_set_new(o, "counters", counters);

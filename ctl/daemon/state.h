@@ -52,6 +52,7 @@ struct wgx_served {
 	_Atomic uint64_t
 		drops[WGX_DROP_COUNT]; /* of handshakes and sockets; each by one thread at a time */
 	struct wgx_burst bursts[WGX_DROP_COUNT]; /* what was told of them */
+	uint64_t counted[WGX_CTR_COUNT]; /* by its programs in the processes before this one */
 	uint64_t base_far, base_wg; /* what both ends had counted before we came: daemon/drops.c */
 	struct wgx_event uapi_listener; /* fd -1: none */
 	struct cds_list_head uapi_clients;
@@ -62,6 +63,7 @@ struct wgx_served {
 	uint8_t default_routes; /* bits of the prefixes that make one, see daemon/strict_default.c */
 	int lan_slot; /* of the router path's programs; -1: none */
 	int lan_link; /* on its ingress; -1: none */
+	struct wgx_lan_counts lan_before; /* while it had another slot, or none */
 	bool unhooked,
 		unhooked_far; /* told that its programs cannot be put back: daemon/restore.c */
 	struct wgx_inherited *from; /* while it is being taken over from another process */
@@ -96,6 +98,7 @@ struct wgx_attached {
 	int lan_link; /* by tcx: on its ingress; -1: none */
 	bool lan_gro; /* that has switched its GRO of UDP on */
 	struct wgx_lan_native *lan_xdp; /* by XDP; NULL: none */
+	struct wgx_lan_counts lan_before; /* until the router path was switched off last */
 	bool unhooked, unguarded; /* told that its programs cannot be put back: daemon/restore.c */
 };
 
@@ -153,6 +156,7 @@ struct wgx_daemon {
 	struct wgx_ingress_prog *ingress;
 	struct wgx_lost_prog *lost; /* NULL: nobody tells us what the kernel loses */
 	struct wgx_collector collector;
+	uint64_t counted[WGX_CTR_COUNT]; /* by wgx_ingress in the processes before this one */
 	_Atomic uint64_t drops[WGX_DROP_COUNT]; /* of devices that were detached */
 	uint64_t handed_drops[WGX_DROP_COUNT]; /* as those of an interface */
 	uint64_t frozen; /* CLOCK_MONOTONIC, ns: when the threads stood for the last hand-over */
@@ -315,7 +319,7 @@ void wgx_strict_incomplete(struct wgx_served *s);
 /** wgx_strict_json() - for `wgx show`; null where it is off */
 json_t *wgx_strict_json(struct wgx_daemon *d, const struct wgx_guard *g);
 
-/* daemon/lan.c */
+/* daemon/lan.c, daemon/lan_gro.c */
 
 /** wgx_lan_check() - can it be done on this device? @text: for the user, of @size bytes, where it cannot */
 int wgx_lan_check(struct wgx_daemon *d, const struct wgx_link_info *info, char *text, size_t size);
@@ -334,6 +338,12 @@ void wgx_lan_join(struct wgx_served *s);
 void wgx_lan_leave(struct wgx_served *s);
 /** wgx_lan_link() - what netlink says of devices here: wg0 may go to another namespace, and come back */
 void wgx_lan_link(struct wgx_daemon *d, const struct wgx_link_event *e);
+/** wgx_lan_gro_on() - GRO of UDP that is forwarded, where the device can and has it not; a->lan_gro then */
+void wgx_lan_gro_on(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_lan_gro_off() - as it was */
+void wgx_lan_gro_off(struct wgx_daemon *d, struct wgx_attached *a);
+/** wgx_lan_gro_adopt() - as it was before a daemon that died had switched it on. Return: 0 */
+int wgx_lan_gro_adopt(struct wgx_daemon *d);
 /** wgx_lan_json() - for `wgx show`, of a device; null where it is off */
 json_t *wgx_lan_json(struct wgx_daemon *d, const struct wgx_attached *a);
 /** wgx_lan_counters_json() - adds what came out of the tunnel to @counters of an interface */

@@ -27,6 +27,7 @@
 #include "cli/cli.h"
 #include "cli/uapi_client.h"
 #include "daemon/log.h"
+#include "daemon/landlock.h"
 #include "daemon/privileges.h"
 #include "net/netlink.h"
 #include "device/device.h"
@@ -202,7 +203,7 @@ static int detach(int lock, int ready)
 	prctl(PR_SET_NAME, "wgx-resolver");
 	prctl(PR_SET_DUMPABLE, 0); /* each look at the interface reads its keys */
 	wgx_log_init(true);
-	return wgx_privileges_none();
+	return wgx_privileges_none() ?: wgx_landlock_read_only();
 }
 
 static int take_lock(int fd)

@@ -6,6 +6,7 @@
 #
 #	A wg0 10.7.0.1 -- eth0 192.0.2.1 ==== 192.0.2.2 eth0 -- wg0 10.7.0.2 B
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/links.inc"
 require wg jq bpftool ethtool prlimit tcpdump
 require_wgx
 
@@ -58,23 +59,6 @@ check 'and its allowed IPs are in effect' ping_ok A 10.7.0.2
 
 # ---- links of tcx ----
 
-# tcx_links DEV: the daemon's links of programs there; their numbers are those of the whole machine
-tcx_links() {
-	# shellcheck disable=SC2016
-	on A sh -c 'cat /proc/$1/fdinfo/*' sh "$pid" | awk -v want="$(on A cat "/sys/class/net/$1/ifindex")" '
-		$1 == "link_type:" { tcx = $2 == "tcx" }
-		$1 == "link_id:" { id = $2 }
-		$1 == "ifindex:" && tcx && $2 == want { print id; tcx = 0 }'
-}
-# detached DEV: by another tool, all of the daemon's there; it says how many
-detached() {
-	local l links
-	links=$(tcx_links "$1")
-	for l in $links; do on A bpftool link detach id "$l" || return; done
-	[ -n "$links" ]
-}
-restored() { wgx_json A .programs_restored; }
-more_restored() { [ "$(restored)" -gt "$1" ]; }
 before=$(restored)
 if detached eth0; then
 	check "eth0's tcx link detached: packets come by the socket" file_copy B A 10.7.0.1 2

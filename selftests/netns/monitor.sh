@@ -186,6 +186,22 @@ check 'a bad name' fails_with 2 "wgx monitor: interface name 'a/b' contains '/' 
 	wgx A monitor a/b
 full() { on A sh -c '"$1" monitor >/dev/full' sh "$WGX"; }
 check 'no room for the output' fails_with 1 'wgx: cannot write to standard output: No space left on device' full
+
+# ---- more than there is room for ----
+
+spawn A crowd python3 -c 'import glob, socket, time
+path, = glob.glob("/run/wgx/*.sock")
+crowd = [socket.socket(socket.AF_UNIX) for _ in range(64)]
+for s in crowd:
+    s.connect(path)
+print("connected", flush=True)
+time.sleep(600)'
+check 'as many clients as there may be' wait_for 20 grep -q connected "$WORK/crowd.log"
+why='wgx: the daemon has 64 clients already: wgx monitor, say'
+check 'one more is told so' fails_with 1 "$why" wgx A monitor
+check 'whatever it wants' fails_with 1 "$why" wgx A show
+stop crowd
+check 'there is room again' wait_for 20 wgx A show
 spawn A late "$WGX" monitor wg7
 check 'an interface that is not there' wait_for 30 grep -q '^wgx monitor: wg7 is not there yet$' "$WORK/late.log"
 check 'is waited for' wgx A wg7

@@ -8,6 +8,7 @@
 #
 # RESTARTS=n: how often, with each implementation at B (3)
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/pings.inc"
 require wg iperf3 jq
 require_wgx
 RESTARTS=${RESTARTS:-3}
@@ -30,18 +31,6 @@ restart_all() {
 		wgx_json A .restarts.pause_ms >>"$WORK/pauses"
 		sleep 0.2
 	done
-}
-# lost_pings NAME: answers that are missing before the last one, and those that came twice; numbers have 16 bits
-lost_pings() {
-	sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$WORK/$1.log" | awk '
-		{ while ($1 < last - 32768) $1 += 65536 }
-		$1 > last { last = $1 }
-		{ n[$1]++ }
-		END {
-			for (i = 1; i <= last; i++)
-				bad += n[i] != 1
-			print last ? bad + 0 : "all"
-		}'
 }
 fail_at() { on A env WGX_HANDOVER_FAIL="$1" "$WGX" restart; }
 

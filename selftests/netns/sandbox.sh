@@ -55,6 +55,22 @@ fi
 # its end is a way through the code of its own
 host_add E
 check 'a daemon' wgx_logged E wg0
+check 'with a LAN device' on E sh -c 'ip link set wg0 up && ip link add lan0 type veth peer name lan1 && ip link set lan0 up'
+# files: what is not its own is refused, though they are root's; it goes on to make what is
+if command -v gdb >/dev/null && python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 1)'; then
+	on E timeout 60 gdb -nx -batch -p "$(cat "$WORK/E.wg0.pid")" -ex 'print (int)open("/etc/passwd", 0)' \
+		-ex 'print (int)open("/proc/sys/kernel/core_pattern", 1)' -ex 'print (int)open("/proc/self/status", 0)' \
+		>"$WORK/gdb.log" 2>&1
+	check_equal "what it reads: not others' files, nor sets the machine up" \
+		"$(sed -n 's/^\$[12] = //p' "$WORK/gdb.log" | tr '\n' ' ')" '-1 -1 '
+	check 'its own in /proc' grep -q '^\$3 = [0-9]' "$WORK/gdb.log"
+else
+	skip 'files that are not its own' 'needs gdb and Landlock'
+fi
+on E umount /sys/fs/bpf
+on E mount -t bpf bpf /sys/fs/bpf
+check 'another bpffs: an interface, strict mode, the router path' on E sh -c "'$WGX' wg1 && '$WGX' attach lan0 --lan --strict"
+check 'detach' wgx E detach lan0
 on E kill -TERM "$(cat "$WORK/E.wg0.pid")"
 wait "${SPAWN_PID[E.wg0]}" 2>/dev/null
 check_equal 'that is told to end ends well' $? 0

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call filter: what it forbids kills the process, what the daemon needs goes on, on other architectures too. */
+/*
+ * The system call filter: what it forbids kills the process, what the daemon needs goes on, on other architectures too.
+ * And the files that it gets at.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_xdp.h>
@@ -9,6 +12,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -19,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "unit/line_test.h"
+#include "daemon/landlock.h"
 #include "daemon/sandbox.h"
 
 #define SURVIVED 42
@@ -325,6 +330,110 @@ static void test_switched_off(void **state)
 	unsetenv("WGX_SECCOMP");
 }
 
+/* ---- files ---- */
+
+static char dir[] = "/tmp/wgx-test.XXXXXX";
+
+static bool is_refused(const char *path, int flags)
+{
+	int fd = open(path, flags, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EACCES;
+}
+
+static bool works(const char *path, int flags)
+{
+	int fd = open(path, flags, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Return: 0, or which of these it is that should be otherwise */
+static int try_files(void)
+{
+	char path[64], other[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	snprintf(other, sizeof(other), "%s/old", dir);
+	if (!is_refused("/etc/passwd", O_RDONLY) || !works("/", O_RDONLY | O_DIRECTORY))
+		return 1;
+	if (!is_refused("/tmp/wgx-test.file", O_WRONLY | O_CREAT))
+		return 2;
+	if (!is_refused("/proc/sys/kernel/core_pattern", O_WRONLY))
+		return 3;
+	if (!works("/proc/self/status", O_RDONLY) ||
+	    !works("/sys/devices/system/cpu/possible", O_RDONLY))
+		return 4;
+	if (!works("/proc/sys/net/ipv4/conf/lo/forwarding", O_WRONLY))
+		return 5;
+	if (!works(path, O_WRONLY | O_CREAT | O_TRUNC) || rename(path, other) || unlink(other))
+		return 6;
+	fd = memfd_create("x", 0);
+	if (fd < 0 || ftruncate(fd, 100))
+		return 7;
+	return 0;
+}
+
+static int try_reading(void)
+{
+	char *const argv[] = {"true", NULL};
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	if (!works("/etc/passwd", O_RDONLY))
+		return 1;
+	if (!is_refused(path, O_WRONLY | O_CREAT) || !is_refused("/dev/null", O_WRONLY))
+		return 2;
+	if (rmdir(dir) != -1 || errno != EACCES)
+		return 3;
+	execve("/bin/true", argv, NULL);
+	return errno == EACCES ? 0 : 4;
+}
+
+/* As root, whose files these all are. @state_dir NULL: they may be read */
+static void try_in_child(const char *state_dir, int (*what)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+		    (state_dir ? wgx_landlock_enter(state_dir) : wgx_landlock_read_only()))
+			_exit(SURVIVED);
+		_exit(what());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_files(void **state)
+{
+	begin();
+	if (geteuid() || syscall(444 /* landlock_create_ruleset */, NULL, 0, 1) < 1)
+		skip();
+	unsetenv("WGX_LANDLOCK");
+	assert_non_null(mkdtemp(dir));
+	try_in_child(dir, try_files);
+	try_in_child(NULL, try_reading);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_files_switched_off(void **state)
+{
+	begin();
+	setenv("WGX_LANDLOCK", "off", 1);
+	assert_int_equal(wgx_landlock_enter("/nowhere"), 0);
+	assert_true(works("/etc/passwd", O_RDONLY));
+	unsetenv("WGX_LANDLOCK");
+}
+
 /*
  * arm64 has no calls that others replace: what is allowed here under the old name has to be there under the new one.
  * Both are what one libc function does.
@@ -380,6 +489,8 @@ int main(void)
 		cmocka_unit_test(test_worker_inside_daemon),
 		cmocka_unit_test(test_abort_is_no_violation),
 		cmocka_unit_test(test_switched_off),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_files_switched_off),
 		cmocka_unit_test(test_other_architectures),
 	};
 
