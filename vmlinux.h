@@ -288,6 +288,9 @@ enum {
 
 /* found by name: the numbers are not the same in all kernels */
 enum skb_drop_reason {
+	SKB_DROP_REASON_NOT_SPECIFIED = 2,
+	SKB_DROP_REASON_NEIGH_FAILED = 58,
+	SKB_DROP_REASON_NEIGH_QUEUEFULL = 59,
 	SKB_DROP_REASON_CPU_BACKLOG = 71,
 	SKB_DROP_REASON_XDP = 72,
 	SKB_DROP_REASON_TC_INGRESS = 73,
@@ -312,13 +315,27 @@ struct net_device {
 	const unsigned char *dev_addr;
 } __core;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct sock_common {
+	atomic64_t skc_cookie;
+} __core;
+
+struct sock {
+	struct sock_common __sk_common;
+} __core;
+
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
 	unsigned int len;
 	__u8 pkt_type : 3;
 	__u8 ip_summed : 2;
 	__u16 csum_start;
 	__u16 csum_offset;
+	__be16 protocol;
 	__u16 transport_header;
 	__u16 mac_header;
 	unsigned int end;
@@ -338,7 +355,5 @@ struct xdp_rxq_info {
 struct xdp_buff {
 	struct xdp_rxq_info *rxq;
 } __core;
-
-struct sock;
 
 #endif

@@ -8,6 +8,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 #include <wgx/bpf_abi.h>
 
@@ -32,6 +33,15 @@ struct {
 	__type(key, __u64);
 	__type(value, struct wgx_lost_datagrams);
 } lost_datagrams SEC(".maps");
+
+/* Cookie of a UDP socket of ours -> packets for which the next hop's address was not to be had. Entries as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u64);
+} lost_unresolved SEC(".maps");
 
 static __always_inline __u8 byte_at(const unsigned char *p)
 {
@@ -97,6 +107,29 @@ static __always_inline void count_frame(const struct sk_buff *skb,
 }
 
 /*
+ * The next hop did not answer, or too many wait for that. Neighbour discovery gives no reason: then it is what has got no
+ * link-layer header yet. (What else is dropped there, sendmsg(2) tells.)
+ */
+static __always_inline bool is_unresolved(const struct sk_buff *skb, enum skb_drop_reason reason)
+{
+	if (REASON_IS(reason, SKB_DROP_REASON_NEIGH_FAILED) ||
+	    REASON_IS(reason, SKB_DROP_REASON_NEIGH_QUEUEFULL))
+		return true;
+	return REASON_IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) &&
+	       skb->protocol == bpf_htons(ETH_P_IPV6) && skb->mac_header == (__u16)~0;
+}
+
+/* What a worker has sent and the kernel has queued: nobody tells the sender. */
+static __always_inline void count_unresolved(const struct sk_buff *skb)
+{
+	__u64 cookie = BPF_CORE_READ(skb, sk, __sk_common.skc_cookie.counter);
+	__u64 *lost = bpf_map_lookup_elem(&lost_unresolved, &cookie);
+
+	if (lost)
+		*lost += packets_of(skb);
+}
+
+/*
  * A frame is ours if it bears our stamp: then it is on its way from wgx_egress or wgx_ingress to a worker. At a
  * far end one without may be as well, where somebody wrote it onto wg0 past wgx_egress; but not every frame,
  * for those that are injected into wg0 pass there too. These two reasons are of arriving frames only.
@@ -111,6 +144,10 @@ int BPF_PROG(wgx_lost_frame, struct sk_buff *skb, void *location, enum skb_drop_
 	/* what wgx_ingress, or another program beside it, drops has no stamp: not to be slow in a flood */
 	if (!dev || REASON_IS(reason, SKB_DROP_REASON_TC_INGRESS))
 		return 0;
+	if (is_unresolved(skb, reason)) {
+		count_unresolved(skb);
+		return 0;
+	}
 	device.netns = dev->nd_net.net->ns.inum;
 	if (device.netns != lost_netns_far && device.netns != lost_netns_host)
 		return 0;

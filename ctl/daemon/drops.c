@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <wgx/bpf_abi.h>
+#include "daemon/answer_memory.h"
 #include "daemon/state.h"
 
 static const char *const labels[] = {
@@ -36,7 +37,7 @@ static void add_counters(const _Atomic uint64_t *drops, uint64_t *sum)
 static void add_bpf(int map, uint64_t *sum)
 {
 	int cpus = libbpf_num_possible_cpus();
-	uint64_t *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	uint64_t *values = cpus > 0 ? wgx_answer_calloc((size_t)cpus, sizeof(*values)) : NULL;
 	uint32_t key, *last = NULL;
 
 	while (values && !bpf_map_get_next_key(map, last, &key)) {
@@ -186,6 +187,15 @@ uint64_t wgx_drops_of_sockets(struct wgx_daemon *d, const struct wgx_bind *b)
 	return n;
 }
 
+uint64_t wgx_drops_unresolved(struct wgx_daemon *d, const struct wgx_bind *b)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < WGX_BIND_SOCKETS; i++)
+		n += wgx_lost_unresolved(d->lost, b->cookies[i]);
+	return n;
+}
+
 /* ---- sums ---- */
 
 void wgx_drops_of_interface(struct wgx_served *s, uint64_t ret[WGX_DROP_COUNT])
@@ -199,8 +209,10 @@ void wgx_drops_of_interface(struct wgx_served *s, uint64_t ret[WGX_DROP_COUNT])
 	add_bpf(wgx_egress_maps(s->egress)->drops, ret);
 	add_outward(s, &p, ret);
 	add_inward(s, &p, ret);
-	if (s->path.bind)
-		ret[WGX_DROP_SOCKET_OVERFLOW] += wgx_drops_of_sockets(s->daemon, s->path.bind);
+	if (!s->path.bind)
+		return;
+	ret[WGX_DROP_SOCKET_OVERFLOW] += wgx_drops_of_sockets(s->daemon, s->path.bind);
+	ret[WGX_DROP_SEND_UNRESOLVED] += wgx_drops_unresolved(s->daemon, s->path.bind);
 }
 
 void wgx_drops_of_peer(struct wgx_served *s, const struct wgx_peer *peer,

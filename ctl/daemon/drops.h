@@ -25,6 +25,8 @@ void wgx_drops_of_peer(struct wgx_served *s, const struct wgx_peer *peer,
 void wgx_drops_of_nobody(struct wgx_daemon *d, uint64_t ret[WGX_DROP_COUNT]);
 /** wgx_drops_of_sockets() - packets that they had no room for */
 uint64_t wgx_drops_of_sockets(struct wgx_daemon *d, const struct wgx_bind *b);
+/** wgx_drops_unresolved() - packets of theirs for which the kernel did not find the next hop's address */
+uint64_t wgx_drops_unresolved(struct wgx_daemon *d, const struct wgx_bind *b);
 
 /** wgx_drops_begin() - the interface counts from now on, also if its devices are older */
 void wgx_drops_begin(struct wgx_served *s);

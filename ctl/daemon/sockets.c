@@ -37,6 +37,7 @@ static void retire(struct wgx_served *s, struct wgx_bind *b)
 	wgx_bind_deafen(b);
 	wgx_count(&s->drops[WGX_DROP_SOCKET_CLOSED], wgx_bind_drain(b));
 	wgx_count(&s->drops[WGX_DROP_SOCKET_OVERFLOW], wgx_drops_of_sockets(s->daemon, b));
+	wgx_count(&s->drops[WGX_DROP_SEND_UNRESOLVED], wgx_drops_unresolved(s->daemon, b));
 	watch(s, b, false);
 	wgx_bind_close(b);
 }

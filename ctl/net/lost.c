@@ -12,7 +12,7 @@
 struct wgx_lost_prog {
 	struct wgx_lost *skel;
 	uint32_t host_netns, far_netns; /* inodes */
-	int frames, datagrams; /* the maps; -1: this kernel does not tell */
+	int frames, datagrams, unresolved; /* the maps; -1: this kernel does not tell */
 	int links[2];
 };
 
@@ -86,8 +86,10 @@ static int load(struct wgx_lost_prog *l, const struct wgx_features *f)
 		err = attach(l->skel->progs.wgx_lost_datagram, &l->links[1]);
 	if (err)
 		return err;
-	if (f->frame_trace)
+	if (f->frame_trace) {
 		l->frames = bpf_map__fd(l->skel->maps.lost_frames);
+		l->unresolved = bpf_map__fd(l->skel->maps.lost_unresolved);
+	}
 	if (f->socket_trace)
 		l->datagrams = bpf_map__fd(l->skel->maps.lost_datagrams);
 	return 0;
@@ -101,7 +103,7 @@ int wgx_lost_open(const struct wgx_features *f, int far_netns, struct wgx_lost_p
 
 	if (!l)
 		return -ENOMEM;
-	l->frames = l->datagrams = l->links[0] = l->links[1] = -1;
+	l->frames = l->datagrams = l->unresolved = l->links[0] = l->links[1] = -1;
 	err = inode_of(-1, "/proc/thread-self/ns/net", &l->host_netns);
 	if (!err)
 		err = inode_of(far_netns, NULL, &l->far_netns);
@@ -186,12 +188,16 @@ void wgx_lost_watch_socket(struct wgx_lost_prog *l, uint64_t cookie)
 {
 	if (l && l->datagrams >= 0 && cookie)
 		make_entry(l->datagrams, &cookie, sizeof(struct wgx_lost_datagrams));
+	if (l && l->unresolved >= 0 && cookie)
+		make_entry(l->unresolved, &cookie, sizeof(uint64_t));
 }
 
 void wgx_lost_unwatch_socket(struct wgx_lost_prog *l, uint64_t cookie)
 {
 	if (l && l->datagrams >= 0)
 		(void)bpf_map_delete_elem(l->datagrams, &cookie);
+	if (l && l->unresolved >= 0)
+		(void)bpf_map_delete_elem(l->unresolved, &cookie);
 }
 
 bool wgx_lost_datagrams(const struct wgx_lost_prog *l, uint64_t cookie,
@@ -202,4 +208,13 @@ bool wgx_lost_datagrams(const struct wgx_lost_prog *l, uint64_t cookie,
 	*ret = (struct wgx_lost_datagrams){0};
 	sum_entry(l->datagrams, &cookie, WORDS(*ret), (uint64_t *)ret);
 	return true;
+}
+
+uint64_t wgx_lost_unresolved(const struct wgx_lost_prog *l, uint64_t cookie)
+{
+	uint64_t n = 0;
+
+	if (l && l->unresolved >= 0)
+		sum_entry(l->unresolved, &cookie, 1, &n);
+	return n;
 }

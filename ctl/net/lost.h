@@ -38,4 +38,7 @@ void wgx_lost_unwatch_socket(struct wgx_lost_prog *l, uint64_t cookie);
 bool wgx_lost_datagrams(const struct wgx_lost_prog *l, uint64_t cookie,
 			struct wgx_lost_datagrams *ret);
 
+/** wgx_lost_unresolved() - what the socket has sent and had no next hop's address; 0 where this kernel does not tell */
+uint64_t wgx_lost_unresolved(const struct wgx_lost_prog *l, uint64_t cookie);
+
 #endif

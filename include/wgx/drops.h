@@ -57,7 +57,8 @@
 	X(SOCKET_CLOSED, "socket_closed", "it waited in the UDP socket when wg0 went down")        \
 	X(EGRESS_LOST, "egress_lost", "lost between wg0 and its far end: its qdisc, say")          \
 	X(STRICT_EGRESS, "strict_egress", "plaintext that should have gone into a tunnel")         \
-	X(STRICT_INGRESS, "strict_ingress", "plaintext that claims to come out of a tunnel")
+	X(STRICT_INGRESS, "strict_ingress", "plaintext that claims to come out of a tunnel")       \
+	X(SEND_UNRESOLVED, "send_unresolved", "the next hop's link-layer address was not to be had")
 /* clang-format on */
 
 enum wgx_drop_reason {
