@@ -232,6 +232,7 @@ run_builds() {
 	step build/man 60 mandoc -Tlint -W warning man/*.[58]
 	step build/vmlinux 120 make --no-print-directory BUILD="$BUILD" check-vmlinux
 	step build/install 120 selftests/install.sh
+	step build/versions 30 selftests/versions.sh --complete
 	step build/shell 60 bash -c 'for f in selftests/*.sh selftests/*/*.sh selftests/*/*.inc .ci/run; do
 		bash -n "$f" || exit 1; done'
 }

@@ -18,7 +18,10 @@ while read -r package only _; do
 	case $only in '' | "[$arch]") ;; *) continue ;; esac
 	grep -qxF "$package" <<<"$installed" || missing+=("$package")
 done <"$here/packages.txt"
-[ ${#missing[@]} -gt 0 ] || exit 0
+if [ ${#missing[@]} -eq 0 ]; then
+	"$here/versions.sh" --brief
+	exit 0
+fi
 
 echo "setup.sh: missing: ${missing[*]}"
 [ "${1:-}" != --check ] || exit 1
@@ -44,3 +47,5 @@ apt-get -qq -o Dpkg::Use-Pty=0 update </dev/null &&
 	echo 'setup.sh: apt-get failed' >&2
 	exit 1
 }
+"$here/versions.sh" --brief
+exit 0
