@@ -83,7 +83,7 @@ UNIT_SRC := $(sort $(wildcard selftests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC := $(sort $(wildcard selftests/bpf/test_*.c))
 BPFT_BIN := $(BPFT_SRC:%.c=$(BUILD)/%)
-PRELOAD_SRC := selftests/tools/clockshift.c selftests/tools/faults.c
+PRELOAD_SRC := selftests/tools/clockshift.c selftests/tools/faults.c selftests/tools/nomem.c
 PRELOAD_LIB := $(PRELOAD_SRC:%.c=$(BUILD)/%.so)
 FUZZ_SRC := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -111,7 +111,7 @@ help:
 	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
 	@echo 'make soak        MINUTES=n [SAN=...]: a tunnel under load and change, round after round; 30 minutes'
 	@echo 'make crash       KILLS=n: the daemon is killed 100 times; nothing in the clear, no nonce twice'
-	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once; an hour'
+	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once, and each allocation; an hour and a half'
 	@echo 'make day         RUNS=n: two peers through n stretches of bad weather and n / 200 days; 5000'
 	@echo 'make model       checks the models of the keypairs and of the hand-over with spin'
 	@echo 'make bench       wgx against wireguard-go; writes nothing, prints medians and ratios'
@@ -124,7 +124,8 @@ help:
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
 	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb tries them, also on a Debian 12 that systemd boots'
-	@echo 'make sbom        $(BUILD)/wgx.cdx.json: what wgx is linked with and built by; it is in the package as well'
+	@echo 'make sbom        $(BUILD)/wgx.cdx.json: what wgx is linked with and built by; it is in the package as well.'
+	@echo '                 And which packages are not of the versions that were tested (selftests/packages.lock)'
 	@echo 'make reproducible  what is committed, built in two directories at two times: the same bytes'
 	@echo 'make unit        unit and BPF test programs only'
 	@echo 'make format lint check-vmlinux clean'
@@ -252,6 +253,7 @@ deb: dist
 
 sbom: $(BUILD)/wgx
 	deploy/sbom.sh $(VERSION) $< selftests/packages.txt >$(BUILD)/wgx.cdx.json
+	@selftests/versions.sh
 
 reproducible:
 	@selftests/reproducible.sh
@@ -299,6 +301,7 @@ crash: all tools
 test-faults: all tools
 	@$(if $(SAN),$(MAKE) --no-print-directory SAN= tools)
 	@BUILD=$(BUILD) SECONDS_MAX=$(SECONDS_MAX) AT_ONCE=$(or $(AT_ONCE),3) TABLE=$(BUILD)/faults.txt selftests/netns/syscall_faults.sh
+	@$(if $(SAN),,BUILD=$(BUILD) SECONDS_MAX=$(SECONDS_MAX) selftests/netns/alloc_faults.sh)
 
 bench:
 	@selftests/bench/tunnel.sh
