@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "daemon/attach.h"
 #include "daemon/handover.h"
 
 #include <errno.h>
