@@ -108,7 +108,8 @@ help:
 	@echo 'make test-k8s    OUTAGE=300: wgx agent on a real control plane, which is built first, once'
 	@echo 'make test-restart  RESTARTS=n: the daemon gives its place to another so often, under load; nothing is lost'
 	@echo 'make mutate      breaks the code, protocol line by line, and expects the tests to notice'
-	@echo 'make fuzz        SECONDS=n [TARGETS=...]: each fuzz target that long, and the lines it covers; needs clang'
+	@echo 'make fuzz        SECONDS=n [TARGETS=...] [UNTIL=30] [MERGE=1]: each fuzz target that long, and the lines it covers, unless'
+	@echo '                 nothing new has come in UNTIL CPU minutes; MERGE keeps the corpora; needs clang'
 	@echo 'make soak        MINUTES=n [SAN=...]: a tunnel under load and change, round after round; 30 minutes'
 	@echo 'make crash       KILLS=n: the daemon is killed 100 times; nothing in the clear, no nonce twice'
 	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once, and each allocation; an hour and a half'
@@ -282,7 +283,7 @@ mutate:
 SECONDS ?= 60
 TARGETS ?=
 fuzz:
-	@SECONDS_EACH=$(SECONDS) selftests/fuzz/fuzz.sh $(TARGETS)
+	@SECONDS_EACH=$(SECONDS) UNTIL=$(UNTIL) MERGE=$(MERGE) selftests/fuzz/fuzz.sh $(TARGETS)
 
 day: $(BUILD)/selftests/unit/test_day
 	WGX_DAY_RUNS=$(or $(RUNS),5000) $<

@@ -360,7 +360,7 @@ plain() {
 
 sanitized() {
 	run_asan
-	tap fuzz 1500 env "${ASAN_BUILD[@]}" SECONDS_EACH=3 SEED=1 RUNS=20000 selftests/fuzz/fuzz.sh
+	tap fuzz 1500 env "${ASAN_BUILD[@]}" SECONDS_EACH=2 SEED=1 RUNS=20000 selftests/fuzz/fuzz.sh
 	run_tsan
 }
 

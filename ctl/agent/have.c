@@ -61,7 +61,8 @@ static int read_peer(struct wgx_have_peer *p, const char *key, const char *value
 		p->keepalive = (uint16_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "last_handshake_time_sec"))
 		p->handshake = (int64_t)strtoll(value, NULL, 10);
-	return 0;
+	/* others add to it */
+	return p->handshake < 0 || p->handshake > INT64_MAX / 2 ? -EPROTO : 0;
 }
 
 static int read_line(struct wgx_have *h, const uint8_t *private_key, const char *key,

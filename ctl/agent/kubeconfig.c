@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +86,12 @@ static yaml_node_t *get(struct reader *r, const yaml_node_t *map, const char *ke
 	return NULL;
 }
 
+/* An empty one is none, as kubectl has it. */
 static const char *get_text(struct reader *r, const yaml_node_t *map, const char *key)
 {
-	return text_of(get(r, map, key));
+	const char *text = text_of(get(r, map, key));
+
+	return text && *text ? text : NULL;
 }
 
 /* In a list of {name: NAME, @what: {...}} */
@@ -132,10 +136,21 @@ static int take_path(struct reader *r, const char *value, char **ret)
 	return path ? 0 : -ENOMEM;
 }
 
-static int take_text(const char *value, char **ret)
+/* It becomes a part of a line of HTTP. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7f)
+			return false;
+	return true;
+}
+
+static int take_token(struct reader *r, const char *value, char **ret)
 {
 	if (!value)
 		return 0;
+	if (!is_plain(value))
+		return wrong(r, "the token has a character that no token has");
 	*ret = strdup(value);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -164,19 +179,20 @@ static int take_data(struct reader *r, const char *value, char **ret)
 /* Of https://HOST:PORT/ */
 static int take_server(struct reader *r, const char *value, struct wgx_kube *k)
 {
+	size_t len = value ? strlen(value) : 0;
 	const char *host;
-	size_t len;
 
-	if (!value || strncmp(value, "https://", 8) != 0)
-		return wrong(r, "the cluster's server is no https URL");
-	len = strlen(value);
-	while (value[len - 1] == '/')
+	while (len && value[len - 1] == '/')
 		len--;
+	if (!len || strncmp(value, "https://", 8) != 0 || !is_plain(value))
+		return wrong(r, "the cluster's server is no https URL");
 	k->server = strndup(value, len);
 	host = value + 8;
 	k->host = *host == '[' ? strndup(host + 1, strcspn(host + 1, "]"))
-			       : strndup(host, strcspn(host, ":/"));
-	return k->server && k->host ? 0 : -ENOMEM;
+			       : strndup(host, strcspn(host, ":/?#"));
+	if (!k->server || !k->host)
+		return -ENOMEM;
+	return *k->host ? 0 : wrong(r, "the cluster's server is a URL without a host");
 }
 
 static int read_cluster(struct reader *r, const yaml_node_t *c, struct wgx_kube *k)
@@ -211,7 +227,7 @@ static int read_user(struct reader *r, const yaml_node_t *u, struct wgx_kube *k)
 		err = take_data(r, get_text(r, u, "client-certificate-data"), &k->cert);
 	if (!err)
 		err = take_data(r, get_text(r, u, "client-key-data"), &k->key);
-	return err ? err : take_text(get_text(r, u, "token"), &k->token);
+	return err ? err : take_token(r, get_text(r, u, "token"), &k->token);
 }
 
 static int read_all(struct reader *r, struct wgx_kube *k)

@@ -345,24 +345,30 @@ static void watch_ended(void *arg, const struct wgx_http_answer *a)
 
 static void watch(struct k8s_registry *k)
 {
-	char path[512];
+	char *version = wgx_http_escape(k->version), *path = NULL;
 
 	k->watching = true;
 	k->told = k->again = false;
 	k->began = k->heard = wgx_clock_ms(CLOCK_BOOTTIME);
 	k->opened = 0;
-	snprintf(path, sizeof(path),
-		 "/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=%.200s"
-		 "&timeoutSeconds=%u",
-		 k->version, 300 + randombytes_uniform(300));
-	k->request = wgx_http_send(k->http, &(struct wgx_http_ask){
-						    .method = "GET",
-						    .path = path,
-						    .on_open = watch_open,
-						    .on_data = watch_data,
-						    .on_end = watch_ended,
-						    .arg = k,
-					    });
+	if (version &&
+	    asprintf(&path,
+		     "/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=%s"
+		     "&timeoutSeconds=%u",
+		     version, 300 + randombytes_uniform(300)) < 0)
+		path = NULL;
+	free(version);
+	k->request = path ? wgx_http_send(k->http,
+					  &(struct wgx_http_ask){
+						  .method = "GET",
+						  .path = path,
+						  .on_open = watch_open,
+						  .on_data = watch_data,
+						  .on_end = watch_ended,
+						  .arg = k,
+					  })
+			  : NULL;
+	free(path);
 	if (!k->request)
 		fail(k, "no memory left", 0);
 }

@@ -5,6 +5,8 @@
 
 #include "cli/monitor.h"
 
+#define TIME_END 253402300800.0 /* the year 10000 */
+
 static const char *string_of(const json_t *event, const char *key)
 {
 	return json_string_value(json_object_get(event, key));
@@ -18,10 +20,13 @@ static json_int_t number_of(const json_t *event, const char *key)
 static void print_time(const struct wgx_text *t, const json_t *event)
 {
 	double when = json_number_value(json_object_get(event, "time"));
-	time_t seconds = (time_t)when;
+	time_t seconds;
 	char text[32] = "";
 	struct tm tm;
 
+	if (!(when >= 0 && when < TIME_END))
+		when = 0;
+	seconds = (time_t)when;
 	if (localtime_r(&seconds, &tm))
 		strftime(text, sizeof(text), "%F %T", &tm);
 	fprintf(t->out, "%s.%03d ", text, (int)((when - (double)seconds) * 1000 + 0.5) % 1000);

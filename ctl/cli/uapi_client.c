@@ -12,6 +12,8 @@
 #include "cli/client.h"
 #include "daemon/daemon.h"
 
+#define ERRNO_MAX 4095 /* the kernel's own */
+
 static int open_socket(const char *interface)
 {
 	char path[sizeof(WGX_UAPI_DIR) + NAME_MAX];
@@ -51,14 +53,17 @@ static int receive(int fd, struct wgx_secbuf *b)
 static int result_of(const char *text)
 {
 	const char *last = NULL;
+	char *end;
 	long n;
 
 	for (const char *p = text; (p = strstr(p, "errno=")); p++)
 		if (p == text || p[-1] == '\n')
-			last = p;
+			last = p + strlen("errno=");
 	if (!last)
 		return -EPROTO;
-	n = strtol(last + strlen("errno="), NULL, 10);
+	n = strtol(last, &end, 10);
+	if (end == last || *end != '\n' || n < -ERRNO_MAX || n > ERRNO_MAX)
+		return -EPROTO;
 	return n > 0 ? (int)-n : (int)n;
 }
 

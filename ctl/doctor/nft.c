@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define DEPTH_MAX 16 /* the kernel's own limit of jumps */
+#define JUMPS_MAX \
+	4096 /* in all, of a base chain: chains that jump to each other twice double each time */
 
 /* ---- does a rule match? ---- */
 
@@ -142,7 +144,7 @@ static enum match match_expression(const json_t *match, const struct wgx_datagra
 struct walk {
 	const json_t *list; /* of all objects */
 	const struct wgx_datagram *m;
-	unsigned int depth;
+	unsigned int depth, jumps;
 	bool maybe_accepted; /* by a rule that could not be judged */
 };
 
@@ -161,11 +163,12 @@ static enum outcome follow(struct walk *w, const json_t *rule, const char *targe
 {
 	enum outcome o = CONTINUES;
 
-	if (!target || w->depth >= DEPTH_MAX) {
+	if (!target || w->depth >= DEPTH_MAX || w->jumps >= JUMPS_MAX) {
 		w->maybe_accepted = true;
 		return CONTINUES;
 	}
 	w->depth++;
+	w->jumps++;
 	o = walk_chain(w, rule, target);
 	w->depth--;
 	return o;

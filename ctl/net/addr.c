@@ -65,13 +65,17 @@ static int read_addr(void *arg, const struct nlmsghdr *nlh)
 	struct wgx_prefix a = {0};
 	struct reader *r = arg;
 
-	if (nlh->nlmsg_type != RTM_NEWADDR || (int)ifa->ifa_index != r->ifindex)
+	if (nlh->nlmsg_type != RTM_NEWADDR)
 		return 0;
 	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*ifa), tb, IFA_MAX, NULL))
 		return -EBADMSG;
+	if ((int)ifa->ifa_index != r->ifindex ||
+	    (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
+		return 0;
 	/* on point-to-point devices IFA_ADDRESS is the other side's */
 	local = tb[IFA_LOCAL] ?: tb[IFA_ADDRESS];
-	if (!local || nla_len(local) != addr_len(ifa->ifa_family))
+	if (!local || nla_len(local) != addr_len(ifa->ifa_family) ||
+	    ifa->ifa_prefixlen > 8 * nla_len(local))
 		return -EBADMSG;
 	a.family = ifa->ifa_family;
 	a.cidr = ifa->ifa_prefixlen;

@@ -98,6 +98,8 @@ static int read_route(void *arg, const struct nlmsghdr *nlh)
 	r->found = true;
 	if (!r->fn || rtm->rtm_type != r->type)
 		return 0;
+	if (rtm->rtm_dst_len > 8 * addr_len(rtm->rtm_family))
+		return -EBADMSG;
 	dst.family = rtm->rtm_family;
 	dst.cidr = rtm->rtm_dst_len;
 	if (tb[RTA_DST])

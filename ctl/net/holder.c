@@ -106,10 +106,11 @@ static bool is_far_end(const struct nlmsghdr *nlh)
 	const struct rtattr *rta = IFLA_RTA(ifi);
 	int left = (int)IFLA_PAYLOAD(nlh);
 
-	if (nlh->nlmsg_type != RTM_NEWLINK || ifi->ifi_family != AF_UNSPEC)
+	if (nlh->nlmsg_type != RTM_NEWLINK || nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*ifi)) ||
+	    ifi->ifi_family != AF_UNSPEC)
 		return false;
 	for (; RTA_OK(rta, left); rta = RTA_NEXT(rta, left))
-		if (rta->rta_type == IFLA_IFNAME)
+		if (rta->rta_type == IFLA_IFNAME && RTA_PAYLOAD(rta) >= strlen(WGX_FAR_PREFIX))
 			return !strncmp(RTA_DATA(rta), WGX_FAR_PREFIX, strlen(WGX_FAR_PREFIX));
 	return false;
 }

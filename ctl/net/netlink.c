@@ -14,6 +14,7 @@
 #include "daemon/log.h"
 
 #define DUMP_TRIES 8
+#define ERRNO_MAX 4095 /* the kernel's own */
 
 int wgx_nl_open(uint32_t groups, int flags)
 {
@@ -53,13 +54,19 @@ static int read_error(const struct nlmsghdr *nlh)
 	const struct nlmsgerr *e = nlmsg_data(nlh);
 	struct nlattr *tb[NLMSGERR_ATTR_MAX + 1];
 	int offset = sizeof(*e);
+	size_t rest = 0;
 
-	if (nlmsg_datalen(nlh) < (int)sizeof(e->error))
+	if (nlmsg_datalen(nlh) < (int)sizeof(e->error) || e->error > 0 || e->error < -ERRNO_MAX)
 		return -EBADMSG;
-	if (!e->error || nlh->nlmsg_type == NLMSG_DONE || !(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
+	if (!e->error || nlh->nlmsg_type == NLMSG_DONE || !(nlh->nlmsg_flags & NLM_F_ACK_TLVS) ||
+	    nlmsg_datalen(nlh) < offset)
 		return e->error;
-	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
-		offset += e->msg.nlmsg_len - sizeof(e->msg);
+	/* the request comes back, of which the header is counted */
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED) && e->msg.nlmsg_len > sizeof(e->msg))
+		rest = e->msg.nlmsg_len - sizeof(e->msg);
+	if (rest > (size_t)nlmsg_datalen(nlh))
+		return e->error;
+	offset += (int)rest;
 	if (nlmsg_parse((struct nlmsghdr *)nlh, offset, tb, NLMSGERR_ATTR_MAX, NULL) == 0 &&
 	    tb[NLMSGERR_ATTR_MSG])
 		wgx_log(WGX_LOG_DEBUG, "netlink: %.*s: %s", nla_len(tb[NLMSGERR_ATTR_MSG]),

@@ -50,6 +50,14 @@ static const char *string_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
+/* What no daemon leaves out; but another version's may answer, and this is no key then. */
+static const char *key_of(const json_t *peer)
+{
+	const char *text = string_of(peer, "public_key");
+
+	return text ? text : "(none)";
+}
+
 /* `wg` would reach the interface of this name in another namespace, too: ours has to be there. */
 static int check_interface(const char *interface)
 {
@@ -91,7 +99,9 @@ static void print_allowed_ips(const json_t *peer, const char *indent)
 
 	printf("%sallowed-ips: ", indent);
 	json_array_foreach(list, i, item) {
-		printf("%s%s", i ? "," : "", json_string_value(item));
+		const char *text = json_string_value(item);
+
+		printf("%s%s", i ? "," : "", text ? text : "?");
 	}
 	puts(json_array_size(list) ? "" : "(none)");
 }
@@ -114,7 +124,7 @@ static void print_head(const json_t *peer, const char *indent)
 	const char *name = string_of(peer, "name"), *endpoint = string_of(peer, "endpoint");
 
 	printf("%speer: %s\n", indent, name ? name : "(none)");
-	printf("%s\tpublic-key: %s\n", indent, string_of(peer, "public_key"));
+	printf("%s\tpublic-key: %s\n", indent, key_of(peer));
 	printf("%s\tendpoint: %s\n", indent, endpoint ? endpoint : "(none)");
 }
 
@@ -157,12 +167,13 @@ static int print_preshared_key(const char *interface, const char *public_key)
 	struct wgx_secbuf answer = {0};
 	int err, status = WGX_EXIT_OK;
 
+	if (wgx_key_parse(public_key, key))
+		return wgx_client_perror(-EBADMSG);
 	err = wgx_uapi_ask(interface, "get=1\n\n", &answer);
 	if (err)
 		return wgx_fail("%s: %s", interface, strerror(-err));
-	if (!wgx_key_parse(public_key, key))
-		snprintf(line, sizeof(line), "public_key=%s",
-			 sodium_bin2hex(hex, sizeof(hex), key, sizeof(key)));
+	snprintf(line, sizeof(line), "public_key=%s",
+		 sodium_bin2hex(hex, sizeof(hex), key, sizeof(key)));
 	if (!find_key(strstr(answer.data, line), "preshared_key=", key))
 		status = wgx_fail("%s: the peer has gone", interface);
 	else if (sodium_is_zero(key, sizeof(key)))
@@ -190,7 +201,7 @@ static int show_peer(const char *interface, int argc, char **argv)
 		return status;
 	print_head(peer_of(answer), "");
 	if (argc == 2)
-		status = print_preshared_key(interface, string_of(peer_of(answer), "public_key"));
+		status = print_preshared_key(interface, key_of(peer_of(answer)));
 	else
 		puts("\tpreshared-key: (hidden)");
 	if (!status)
@@ -356,7 +367,7 @@ static int delete_peer(const char *interface, int argc, char **argv)
 		status = ask(interface, argv[0], &answer);
 	if (status)
 		return status;
-	if (wgx_key_parse(string_of(peer_of(answer), "public_key"), key))
+	if (wgx_key_parse(key_of(peer_of(answer)), key))
 		status = wgx_client_perror(-EBADMSG);
 	else
 		status = remove_peer(interface, key);

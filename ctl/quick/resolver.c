@@ -112,12 +112,14 @@ static struct peer *find(const struct resolver *r, const char *key)
 
 static void read_field(struct wgx_look *look, const char *key, const char *value)
 {
+	long long at;
+
 	if (!strcmp(key, "endpoint"))
 		wgx_endpoint_parse(value, &look->endpoint);
 	else if (!strcmp(key, "tx_bytes"))
 		look->tx = strtoull(value, NULL, 10);
-	else if (!strcmp(key, "last_handshake_time_sec") && strcmp(value, "0"))
-		look->handshake_age = wall_clock() - strtoll(value, NULL, 10);
+	else if (!strcmp(key, "last_handshake_time_sec") && (at = strtoll(value, NULL, 10)) > 0)
+		look->handshake_age = wall_clock() - at;
 	else
 		return;
 	/* the clock was set back: it was lately */

@@ -1,69 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* wgx_egress: cryptokey routing, credit and the stamp, on packets of our own making. */
 #include <pthread.h>
-#include "netns.h"
-#include "wgx_egress.skel.h"
+#include "egress_env.h"
 #include "wgx_egress_plain.skel.h"
-
-static struct wgx_egress *skel;
-static struct packet pkt;
 
 #define SUPERFRAME_SEGS 20
 #define SUPERFRAME_MSS 1400
-
-static __u64 drops_of(enum wgx_drop_reason reason)
-{
-	return percpu_sum(skel->maps.drops, reason);
-}
-
-static void configure(__u32 limit, __u32 alpha)
-{
-	struct wgx_bpf_config cfg = {.credit_limit = limit, .credit_alpha = alpha};
-	__u32 zero = 0;
-
-	map_put(skel->maps.config, &zero, &cfg);
-}
-
-static struct wgx_credit credit_of(__u32 bucket)
-{
-	struct wgx_credit c;
-
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.credit), &bucket, &c), 0);
-	return c;
-}
-
-static void credit_set(__u32 bucket, __u64 produced, __u64 consumed)
-{
-	struct wgx_credit c = {.produced = produced, .consumed = consumed};
-
-	map_put(skel->maps.credit, &bucket, &c);
-}
-
-static void allow(const char *prefix, int len, __u32 peer)
-{
-	struct wgx_lpm4 key4 = {.prefixlen = len};
-	struct wgx_lpm6 key6 = {.prefixlen = len};
-
-	if (inet_pton(AF_INET, prefix, key4.addr) == 1) {
-		map_put(skel->maps.allowed_ips4, &key4, &peer);
-		return;
-	}
-	assert_int_equal(inet_pton(AF_INET6, prefix, key6.addr), 1);
-	map_put(skel->maps.allowed_ips6, &key6, &peer);
-}
-
-static struct wgx_bpf_peer_stats stats_of(__u32 peer)
-{
-	struct wgx_bpf_peer_stats stats;
-
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.peer_stats), &peer, &stats), 0);
-	return stats;
-}
-
-static void stats_add(__u32 peer)
-{
-	map_put(skel->maps.peer_stats, &peer, &(struct wgx_bpf_peer_stats){});
-}
 
 static const struct run *run(__u16 gso_size, __u16 gso_segs)
 {
@@ -74,14 +16,6 @@ static const struct run *run_to(const char *dst)
 {
 	packet_build(&pkt, &(struct packet_spec){.dst = dst, .payload = 100});
 	return run(0, 0);
-}
-
-static struct wgx_stamp stamp_of(const void *frame)
-{
-	struct wgx_stamp stamp;
-
-	memcpy(&stamp, frame, sizeof(stamp));
-	return stamp;
 }
 
 /* The packet passed, stamped, and nothing behind the stamp changed */

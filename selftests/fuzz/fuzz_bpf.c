@@ -8,6 +8,7 @@
  */
 #include "fuzz/fuzz.h"
 #include "bpf/ingress_env.h"
+#include "fuzz/frame.h"
 #include "path/outer.h"
 
 /* libFuzzer takes these for coverage */
@@ -16,10 +17,7 @@ static uint8_t seen[VERDICTS * 16] __attribute__((section("__libfuzzer_extra_cou
 static void fuzz_begin(void)
 {
 	setup(NULL);
-	if (!skel) {
-		printf("SKIP BPF is not permitted here\n");
-		exit(0);
-	}
+	skip_without_bpf(skel);
 }
 
 static enum verdict verdict_of(const struct counts *before)
@@ -77,27 +75,14 @@ static void judge(uint16_t gso_size)
 	assert_int_equal(verdict_of(&before), v);
 }
 
-/* A test run takes no frame that is shorter than the header its EtherType promises, nor one of more than a page. */
-static bool can_run(const uint8_t *frame, size_t len)
-{
-	uint16_t type;
-
-	if (len <= ETH_HLEN || len > 3000)
-		return false;
-	type = (uint16_t)(frame[12] << 8 | frame[13]);
-	return len >= ETH_HLEN + (type == ETH_P_IP ? 20u : type == ETH_P_IPV6 ? 40u : 1u);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes in = {data, size};
 	uint8_t flags = take_u8(&in);
 	uint16_t gso_size = take_u16(&in);
 
-	if (!can_run(in.p, in.left))
+	if (!take_frame(&in, &pkt))
 		return 0;
-	memcpy(pkt.data, in.p, in.left);
-	pkt.len = in.left;
 	if (!(flags & 1) || gso_size >= pkt.len)
 		gso_size = 0;
 	set_identity(flags & 2 ? NULL : our_public_key);

@@ -3,7 +3,10 @@
  * The model of an interface as another process hands it over. Checked: the mirrors hold what the model holds, and all
  * memory comes back, whatever was refused where; and what is taken can be written, taken again and written the same.
  */
+#define FAKE_BUCKETS 1024 /* an input has few prefixes */
 #include "fuzz/fuzz.h"
+#include "fuzz/dh_memo.h"
+#include "fuzz/rcu_now.h"
 #include "unit/model_bytes.h"
 
 #include "proto/codec.h"

@@ -14,6 +14,7 @@
 #define NODES 12
 #define KEYS 16
 #define GRACE 100
+#define STEPS 100
 
 static uint8_t keys[KEYS][WGX_KEY_LEN];
 static struct wgx_prefix cluster[2];
@@ -173,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_node(&b, &self);
 	wgx_node_set_name(&self, "self");
 	self.has_key = true;
-	while (b.left) {
+	for (unsigned int i = 0; i < STEPS && b.left; i++) {
 		uint8_t what = take_u8(&b), who = take_u8(&b) % NODES;
 
 		name_of(who, name);

@@ -6,6 +6,7 @@
  */
 #define SIM_RUNS_A_MINUTE 100000 /* an input may wake a host as often as it likes */
 #include "fuzz/fuzz.h"
+#include "fuzz/dh_memo.h"
 #include "unit/sim.h"
 
 #include <sodium.h>

@@ -4,7 +4,10 @@
  * bytes at a time as its first one says. Checked: the mirrors hold what the model holds; what is told by get=1 can
  * be set again and is told the same; and all memory comes back.
  */
+#define FAKE_BUCKETS 1024 /* an input has few prefixes */
 #include "fuzz/fuzz.h"
+#include "fuzz/dh_memo.h"
+#include "fuzz/rcu_now.h"
 #include "unit/uapi_client.h"
 
 static void fuzz_begin(void)

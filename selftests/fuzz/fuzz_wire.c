@@ -7,6 +7,7 @@
  * (P-DOS-4), and lengths and types are exact (P-MSG-1, P-MSG-2).
  */
 #include "fuzz/fuzz.h"
+#include "fuzz/dh_memo.h"
 #include "unit/sim.h"
 #include "path/outer.h"
 

@@ -21,7 +21,9 @@
 #include "device/device.h"
 #include "device/secmem.h"
 
+#ifndef FAKE_BUCKETS
 #define FAKE_BUCKETS 65536
+#endif
 #define FAKE_RECEIVERS 64
 #define FAKE_IDS 4096
 #define FAKE_MSG_MAX 256

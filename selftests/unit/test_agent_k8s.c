@@ -306,6 +306,18 @@ static void kubeconfigs(void **state)
 	wgx_kube_free(&kube);
 }
 
+/* As kubectl has it: what is empty is not there. */
+static void empty_kubeconfigs(void **state)
+{
+	assert_int_equal(load(CONFIG("server: 'https://h', certificate-authority: ''",
+				     "token: '', tokenFile: /run/token")),
+			 0);
+	assert_null(kube.ca_file);
+	assert_null(kube.token);
+	assert_string_equal(kube.token_file, "/run/token");
+	wgx_kube_free(&kube);
+}
+
 static void bad_kubeconfigs(void **state)
 {
 	assert_int_equal(load("{"), -EINVAL);
@@ -319,6 +331,13 @@ static void bad_kubeconfigs(void **state)
 	assert_int_equal(load(CONFIG("server: 'https://h'", "exec: {command: aws}")), -EINVAL);
 	assert_non_null(strstr(problem, "exec or auth-provider"));
 	assert_int_equal(load(CONFIG("server: 'https://h'", "client-key-data: '*'")), -EINVAL);
+	assert_int_equal(load(CONFIG("server: 'https://'", "token: x")), -EINVAL);
+	assert_int_equal(load(CONFIG("server: 'https://:6443'", "token: x")), -EINVAL);
+	assert_non_null(strstr(problem, "without a host"));
+	assert_int_equal(load(CONFIG("server: 'https://h h'", "token: x")), -EINVAL);
+	/* it would be a header of its own */
+	assert_int_equal(load(CONFIG("server: 'https://h'", "token: \"a\\r\\nX: b\"")), -EINVAL);
+	assert_non_null(strstr(problem, "a character that no token has"));
 	assert_int_equal(wgx_kube_load("/nonexistent", &kube, problem, sizeof(problem)), -ENOENT);
 }
 
@@ -336,12 +355,13 @@ static void in_cluster(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(split_frames),	   cmocka_unit_test(empty_lines_and_returns),
-		cmocka_unit_test(large_frames),	   cmocka_unit_test(no_events),
-		cmocka_unit_test(dual_stack_node), cmocka_unit_test(old_and_empty_nodes),
-		cmocka_unit_test(bad_annotations), cmocka_unit_test(patch_round_trip),
-		cmocka_unit_test(backoff),	   cmocka_unit_test(kubeconfigs),
-		cmocka_unit_test(bad_kubeconfigs), cmocka_unit_test(in_cluster),
+		cmocka_unit_test(split_frames),	     cmocka_unit_test(empty_lines_and_returns),
+		cmocka_unit_test(large_frames),	     cmocka_unit_test(no_events),
+		cmocka_unit_test(dual_stack_node),   cmocka_unit_test(old_and_empty_nodes),
+		cmocka_unit_test(bad_annotations),   cmocka_unit_test(patch_round_trip),
+		cmocka_unit_test(backoff),	     cmocka_unit_test(kubeconfigs),
+		cmocka_unit_test(bad_kubeconfigs),   cmocka_unit_test(in_cluster),
+		cmocka_unit_test(empty_kubeconfigs),
 	};
 
 	if (sodium_init() < 0)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kubeconfig files. Checked: an error has a text and leaves nothing; what is accepted has a server and its host, and
+ * nothing that would break out of a line of HTTP.
+ */
+#include "fuzz/fuzz.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/kubeconfig.h"
+
+static int file;
+static char path[64];
+
+static void fuzz_begin(void)
+{
+	assert_true(sodium_init() >= 0);
+	file = memfd_create("kubeconfig", 0);
+	assert_true(file >= 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+}
+
+static void check_line(const char *text)
+{
+	assert_true(*text);
+	for (; *text; text++)
+		assert_true((unsigned char)*text >= ' ' && *text != 0x7f);
+}
+
+static void check(const struct wgx_kube *k)
+{
+	const char *const files[] = {k->ca_file, k->cert_file, k->key_file, k->token_file};
+
+	assert_int_equal(strncmp(k->server, "https://", 8), 0);
+	check_line(k->server + 8);
+	assert_int_not_equal(k->server[strlen(k->server) - 1], '/');
+	check_line(k->host);
+	assert_non_null(strstr(k->server, k->host));
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (files[i])
+			assert_int_equal(files[i][0], '/');
+	if (k->token)
+		check_line(k->token);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct wgx_kube k = {0};
+	char error[256] = "";
+
+	assert_int_equal(ftruncate(file, 0), 0);
+	assert_int_equal(pwrite(file, data, size, 0), size);
+	if (wgx_kube_load(path, &k, error, sizeof(error))) {
+		assert_true(strlen(error) > 0);
+		assert_null(k.server);
+		return 0;
+	}
+	check(&k);
+	wgx_kube_free(&k);
+	assert_null(k.server);
+	return 0;
+}
