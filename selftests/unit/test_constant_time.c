@@ -322,7 +322,7 @@ static void run_under_valgrind(char **argv)
 #if WGX_AEAD_AVX2
 static void check_aead(struct wgx_aead *a, size_t len)
 {
-	static uint8_t key[32], plain[2048], sealed[2048 + 16], opened[2048];
+	static uint8_t key[32], plain[10000], sealed[10000 + 16], opened[10000];
 	int err;
 
 	randombytes_buf(key, sizeof(key));
@@ -343,7 +343,8 @@ static void check_aead(struct wgx_aead *a, size_t len)
 
 static void test_aead(void **state)
 {
-	static const size_t lengths[] = {0, 16, 61, 64, 256, 300, 448, 449, 1000, 1424, 2048};
+	static const size_t lengths[] = {0,   16,  61,	 64,   256,  300,  448,
+					 449, 576, 1000, 1424, 2048, 9152, 10000};
 	struct wgx_aead *a;
 
 	need_valgrind();
