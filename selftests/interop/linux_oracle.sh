@@ -14,7 +14,7 @@
 require wg python3
 require_wgx
 vm_require "$LINUX_KERNEL"
-VM_TIMEOUT=250 # for the long table of configurations
+VM_TIMEOUT=$((VM_TIMEOUT > 250 ? VM_TIMEOUT : 250)) # for the long table of configurations
 PEER=$SELFTESTS/tools/wgpeer.py
 
 # both NAME line: a line of bash on V and on W; output in $WORK/NAME.V and .W

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Makes what a virtual machine boots from: a Debian kernel, and an initramfs with its modules, the
-# tools the tests use, taken from this machine's own packages, and (as a second archive, which is made
-# anew each time) wgx and the selftests.
+# tools the tests use, taken from this machine's own packages, and (as an archive of its own, which is
+# made anew when any of it is newer) wgx and the selftests' tools.
 #
 #	selftests/interop/vm/image.sh 6.1|6.12
 #
 # Nothing is installed: the kernel's package is fetched and unpacked under $BUILD/vm. Prints the
-# directory, which then holds vmlinuz, base.cpio, wgx.cpio and version.
+# directory, which then holds vmlinuz, vmlinux where it can be unpacked, modules.cpio and version; beside
+# it are tools.cpio and wgx.cpio.
 set -eu -o pipefail
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -79,9 +80,8 @@ pack() { # pack archive: $root, and removes it
 	rm -rf "$root"
 }
 
-make_base() { # make_base directory
-	local version m f files
-	version=$(cat "$1/version")
+make_tools() { # make_tools archive: the same for each kernel
+	local f files
 	make_root
 	files=$(for p in $packages; do dpkg -L "$p" 2>/dev/null || :; done |
 		grep -vE '^/usr/share/|/perl|/__pycache__|/(test|idlelib|lib2to3|ensurepip|pydoc_data)/' | sort -u)
@@ -98,6 +98,15 @@ make_base() { # make_base directory
 	printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\ntcpdump:x:100:65534::/:/bin/false\n' >"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 	copy /etc/iproute2 /etc/protocols /etc/services
+	cp "$here/init" "$root/init"
+	chmod 0755 "$root/init"
+	pack "$1"
+}
+
+make_modules() { # make_modules directory
+	local version m f
+	version=$(cat "$1/version")
+	make_root
 	depmod -b "$1/package" "$version"
 	for m in $modules; do
 		modprobe -d "$1/package" -S "$version" --show-depends "$m" 2>/dev/null || :
@@ -108,23 +117,31 @@ make_base() { # make_base directory
 	cp "$1/package/lib/modules/$version/modules."{builtin,order,builtin.modinfo} \
 		"$root/usr/lib/modules/$version/"
 	depmod -b "$root" "$version"
-	cp "$here/init" "$root/init"
-	chmod 0755 "$root/init"
-	pack "$1/base.cpio"
+	pack "$1/modules.cpio"
 }
 
-make_wgx() { # wgx, its own libraries, the test programs and scripts, under the paths they have here
+# What is in wgx.cpio: wgx, its own libraries, and the tests' tools, under the paths they have here
+wgx=${WGX:-$build/wgx}
+wgx_parts=("$wgx" "$build/selftests/tools" "$top/selftests/tools" "$here/image.sh")
+
+make_wgx() { # make_wgx archive
 	make_root
-	mkdir -p "$root/wgx/build/selftests"
-	cp "${WGX:-$build/wgx}" "$root/wgx/build/wgx"
-	cp -a "$build/selftests/bpf" "$build/selftests/tools" "$root/wgx/build/selftests/" 2>/dev/null || :
-	cp "$build"/selftests/unit/test_net* "$root/wgx/build/selftests/bpf/" 2>/dev/null || :
+	mkdir -p "$root/wgx/build/selftests" "$root/wgx/selftests"
+	cp "$wgx" "$root/wgx/build/wgx"
+	cp -a "$build/selftests/tools" "$root/wgx/build/selftests/"
 	find "$root/wgx/build/selftests" -name '*.[od]' -delete
-	cp -a "$top/selftests" "$root/wgx/selftests"
+	cp -a "$top/selftests/tools" "$root/wgx/selftests/"
+	find "$root/wgx/build" -type f -exec strip --strip-debug {} + 2>/dev/null || :
 	copy "$(command -v wireguard-go || :)"
 	with_libraries
-	pack "$1/wgx.$$.cpio"
-	mv "$1/wgx.$$.cpio" "${2:-$1/wgx.cpio}"
+	cpio --quiet -t <"$build/vm/tools.cpio" | while read -r f; do [ ! -f "$root/$f" ] || rm "$root/$f"; done
+	pack "$1"
+	echo "$wgx" >"$1.of"
+}
+
+wgx_is_made() { # wgx_is_made archive: of this wgx, and newer than all its parts
+	[ -e "$1" ] && [ "$(cat "$1.of" 2>/dev/null)" = "$wgx" ] &&
+		[ -z "$(find "${wgx_parts[@]}" -type f -newer "$1" -print -quit)" ]
 }
 
 mkdir -p "$build/vm"
@@ -135,8 +152,9 @@ if [ ! -e "$dir/version" ] || [ ! -e "$dir/vmlinuz" ]; then
 	rm -rf "$dir"
 	mv "$dir.new" "$dir"
 fi
-if [ ! -e "$dir/base.cpio" ] || [ "$here/image.sh" -nt "$dir/base.cpio" ] || [ "$here/init" -nt "$dir/base.cpio" ]; then
-	make_base "$dir"
-fi
-make_wgx "$dir" "${2:-}"
+[ -e "$dir/vmlinux" ] || "$here/vmlinux.py" "$dir/vmlinuz" "$dir/vmlinux" >&2 || :
+stale() { [ ! -e "$1" ] || [ "$here/image.sh" -nt "$1" ] || [ "$here/init" -nt "$1" ]; }
+! stale "$dir/modules.cpio" || make_modules "$dir"
+! stale "$build/vm/tools.cpio" || make_tools "$build/vm/tools.cpio"
+wgx_is_made "$build/vm/wgx.cpio" || make_wgx "$build/vm/wgx.cpio"
 echo "$dir"
