@@ -27,6 +27,7 @@
 struct wgx_device;
 struct wgx_peer_name; /* ctl/device/name.c */
 struct wgx_staged; /* ctl/path/staged.h */
+struct wgx_hop; /* ctl/path/transmit.h */
 
 /** enum wgx_seal_command - bits of wgx_peer.seal_commands, for the seal worker */
 enum wgx_seal_command {
@@ -72,6 +73,10 @@ struct wgx_peer {
 	_Atomic uint32_t seal_commands;
 	_Atomic bool stages; /* the seal worker has ever kept a packet back */
 	struct wgx_staged *staged; /* the seal worker's own */
+	/* where its messages go past the stack */
+	struct wgx_hop
+		*hop; /* RCU: the control thread's, which frees what it replaces; NULL: not known */
+	struct wgx_peer_link hop_link;
 };
 
 _Static_assert(offsetof(struct wgx_peer, session.timers) == 0, "begins with a cache line");

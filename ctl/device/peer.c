@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "device/device.h"
 #include "device/model.h"
@@ -63,6 +64,7 @@ static void free_peer(struct rcu_head *rcu)
 	struct wgx_device *dev = peer->dev;
 
 	dev->ops->free_staged(peer->staged);
+	free(peer->hop);
 	wgx_secmem_free(peer, sizeof(*peer));
 	wgx_device_put(dev);
 }

@@ -6,17 +6,24 @@
 #include "device/drops.h"
 
 /* X(field): names in `wgx show --json` */
-#define WGX_SEAL_COUNTERS(X)                                                  \
-	X(xsk_rx_frames) /* frames and superframes from wg0 through AF_XDP */ \
-	X(xsk_rx_bytes)                                                       \
-	X(sealed_packets) /* data messages made */                            \
-	X(sealed_bytes) /* plaintext bytes in them */                         \
-	X(sends) /* sendmsg calls */                                          \
-	X(keepalives_sent)                                                    \
-	X(staged_packets)                                                     \
-	X(icmp_sent)                                                          \
-	X(lan_xdp_frames) /* from LAN devices, by XDP */                      \
-	X(lan_xdp_bytes)                                                      \
+#define WGX_SEAL_COUNTERS(X)                                                    \
+	X(xsk_rx_frames) /* frames and superframes from wg0 through AF_XDP */   \
+	X(xsk_rx_bytes)                                                         \
+	X(sealed_packets) /* data messages made */                              \
+	X(sealed_bytes) /* plaintext bytes in them */                           \
+	X(sends) /* sendmsg calls */                                            \
+	X(keepalives_sent)                                                      \
+	X(staged_packets)                                                       \
+	X(icmp_sent)                                                            \
+	X(lan_xdp_frames) /* from LAN devices, by XDP */                        \
+	X(lan_xdp_bytes)                                                        \
+	X(xdp_tx_packets) /* data messages past the stack: path/transmit.h */   \
+	X(xdp_tx_asked) /* those that were not, and why: WGX_TRANSMIT_PASSES */ \
+	X(xdp_tx_elsewhere)                                                     \
+	X(xdp_tx_route)                                                         \
+	X(xdp_tx_neighbour)                                                     \
+	X(xdp_tx_mtu)                                                           \
+	X(xdp_tx_full)                                                          \
 	X(credit_healed) /* descriptors that were credited and never arrived */
 
 #define WGX_OPEN_COUNTERS(X)                                                                  \

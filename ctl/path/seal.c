@@ -415,9 +415,11 @@ static struct wgx_peer *next_commanded(struct wgx_seal_env *env)
 
 static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset *set)
 {
+	struct wgx_seal_env *env = w->env;
 	struct wgx_peer *peer;
 	unsigned int n = 0;
 
+	wgx_transmit_poke(&env->transmits);
 	for (; n < PEERS_A_ROUND && (peer = next_commanded(w->env)); n++) {
 		if (!atomic_load(&peer->dead))
 			carry_out(w, peer, atomic_exchange(&peer->seal_commands, 0));
@@ -431,6 +433,10 @@ static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset 
 /* While credit is out, frames may be lost, and only we can tell: look again soon. */
 static int seal_idle(struct wgx_worker *w, const struct wgx_portset *set)
 {
+	struct wgx_seal_env *env = w->env;
+
+	if (wgx_transmit_poke(&env->transmits))
+		return 1;
 	for (unsigned int n = 0; n < set->n_ifaces; n++)
 		if (wgx_credit_outstanding(&set->ifaces[n]->credit))
 			return (int)(WGX_CREDIT_HEAL_NS / 1000000) + 1;
@@ -440,6 +446,7 @@ static int seal_idle(struct wgx_worker *w, const struct wgx_portset *set)
 static int seal_start(struct wgx_worker *w)
 {
 	struct sealer *s = calloc(1, sizeof(*s));
+	struct wgx_seal_env *env = w->env;
 	int err;
 
 	if (!s)
@@ -451,6 +458,8 @@ static int seal_start(struct wgx_worker *w)
 		free(s);
 		return err;
 	}
+	s->out.transmits = &env->transmits;
+	s->out.clock = &w->boot;
 	w->state = s;
 	return 0;
 }

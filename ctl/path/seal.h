@@ -7,6 +7,7 @@
 #define WGX_PATH_SEAL_H
 
 #include "device/peerqueue.h"
+#include "path/transmit.h"
 #include "path/worker.h"
 
 struct wgx_peer;
@@ -15,6 +16,7 @@ struct wgx_peer;
 struct wgx_seal_env {
 	struct wgx_peerqueue queue; /* peers with seal_commands */
 	struct wgx_peer_link *taken; /* from @queue, their turn is to come; the worker's own */
+	struct wgx_transmits transmits;
 	_Atomic uint64_t stray; /* frames of LAN devices for an interface that has gone */
 };
 

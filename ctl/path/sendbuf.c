@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "device/device.h"
+#include "path/transmit.h"
 
 #define MAP_BYTES (2 * 65536)
 
@@ -105,18 +106,23 @@ static void send_singly(struct wgx_sendbuf *b)
 	}
 }
 
-void wgx_sendbuf_flush(struct wgx_sendbuf *b)
+static void send_by_socket(struct wgx_sendbuf *b)
 {
-	int err;
+	int err = send_range(b, 0, b->len, b->n > 1 ? (uint16_t)b->size : 0);
 
-	if (!b->n)
-		return;
-	err = send_range(b, 0, b->len, b->n > 1 ? (uint16_t)b->size : 0);
 	if (b->n > 1 && (err == -EMSGSIZE || err == -EINVAL || err == -EIO || err == -EOPNOTSUPP))
 		send_singly(
 			b); /* a datagram exceeds the path's MTU, or the device cannot checksum */
 	else if (err)
 		count_lost(b, err, b->n);
+}
+
+void wgx_sendbuf_flush(struct wgx_sendbuf *b)
+{
+	if (!b->n)
+		return;
+	if (!wgx_transmit_send(b))
+		send_by_socket(b);
 	b->len = 0;
 	b->n = 0;
 	b->closed = false;

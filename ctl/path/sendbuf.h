@@ -14,6 +14,7 @@
 #define WGX_SENDBUF_DATAGRAMS 64 /* UDP_MAX_SEGMENTS until Linux 6.8 */
 
 struct wgx_peer;
+struct wgx_transmits;
 
 struct wgx_sendbuf {
 	uint8_t *data; /* 2 * 65,536 bytes: a full send, and one packet being assembled behind it */
@@ -27,6 +28,9 @@ struct wgx_sendbuf {
 	struct wgx_endpoint to;
 	uint8_t tos;
 	struct wgx_seal_counters *counters; /* of the interface */
+	/* given by whoever has messages go past the stack (path/transmit.h): NULL: nobody */
+	struct wgx_transmits *transmits;
+	const uint64_t *clock; /* boot ns; NULL: to be asked */
 };
 
 int wgx_sendbuf_init(struct wgx_sendbuf *b);

@@ -16,28 +16,37 @@
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD (1 << 0)
 #endif
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9 /* Linux 6.17 */
+#endif
+
+#define UNUSED_RING 64 /* entries: the kernel wants both rings of a UMEM */
+#define SEND_BUFFER (4 << 20)
 
 static void fill_all(struct wgx_xsk *x)
 {
 	uint32_t at;
 
-	if (xsk_ring_prod__reserve(&x->fill, x->umem.chunks, &at) != x->umem.chunks)
-		abort(); /* the ring is as large as the UMEM and empty */
-	for (uint32_t i = 0; i < x->umem.chunks; i++)
+	if (!x->ring_size)
+		return;
+	if (xsk_ring_prod__reserve(&x->fill, x->ring_size, &at) != x->ring_size)
+		abort(); /* the ring is as large as its part of the UMEM, and empty */
+	for (uint32_t i = 0; i < x->ring_size; i++)
 		*xsk_ring_prod__fill_addr(&x->fill, at + i) = (uint64_t)i * WGX_CHUNK_SIZE;
-	xsk_ring_prod__submit(&x->fill, x->umem.chunks);
+	xsk_ring_prod__submit(&x->fill, x->ring_size);
 }
 
-int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
-		   bool multi_buffer, struct wgx_xsk **ret)
+static int create(const char *ifname, uint32_t queue, uint32_t ring_size, uint32_t tx_size,
+		  bool zero_copy, bool multi_buffer, struct wgx_xsk **ret)
 {
 	const struct xsk_umem_config umem_config = {
-		.fill_size = ring_size,
-		.comp_size = 64, /* nothing is sent through it */
+		.fill_size = ring_size ? ring_size : UNUSED_RING,
+		.comp_size = tx_size ? tx_size : UNUSED_RING,
 		.frame_size = WGX_CHUNK_SIZE,
 	};
 	const struct xsk_socket_config config = {
 		.rx_size = ring_size,
+		.tx_size = tx_size,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags =
 			(uint16_t)(XDP_USE_NEED_WAKEUP | (zero_copy ? XDP_ZEROCOPY : XDP_COPY) |
@@ -49,8 +58,9 @@ int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool 
 	if (!x)
 		return -ENOMEM;
 	x->ring_size = ring_size;
+	x->tx_size = tx_size;
 	x->multi_buffer = multi_buffer;
-	err = wgx_umem_create(&x->umem, ring_size);
+	err = wgx_umem_create(&x->umem, ring_size + tx_size);
 	if (err)
 		goto free_x;
 	err = xsk_umem__create(&x->reg, x->umem.base, x->umem.size, &x->fill, &x->comp,
@@ -58,7 +68,8 @@ int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool 
 	if (err)
 		goto destroy_umem;
 	fill_all(x);
-	err = xsk_socket__create(&x->socket, ifname, queue, x->reg, &x->rx, NULL, &config);
+	err = xsk_socket__create(&x->socket, ifname, queue, x->reg, ring_size ? &x->rx : NULL,
+				 tx_size ? &x->tx : NULL, &config);
 	if (err)
 		goto delete_reg;
 	x->fd = xsk_socket__fd(x->socket);
@@ -70,6 +81,32 @@ destroy_umem:
 	wgx_umem_destroy(&x->umem);
 free_x:
 	free(x);
+	return err;
+}
+
+int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
+		   bool multi_buffer, struct wgx_xsk **ret)
+{
+	return create(ifname, queue, ring_size, 0, zero_copy, multi_buffer, ret);
+}
+
+/* Else the kernel takes 32 frames in a call (until Linux 6.17 it always does), and less than 100 on their way. */
+static void set_send_limits(const struct wgx_xsk *x)
+{
+	const int buffer = SEND_BUFFER;
+
+	(void)setsockopt(x->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &x->tx_size, sizeof(x->tx_size));
+	if (setsockopt(x->fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)))
+		(void)setsockopt(x->fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+}
+
+int wgx_xsk_create_sending(const char *ifname, uint32_t queue, uint32_t ring_size,
+			   bool multi_buffer, uint32_t tx_size, struct wgx_xsk **ret)
+{
+	int err = create(ifname, queue, ring_size, tx_size, false, multi_buffer, ret);
+
+	if (!err)
+		set_send_limits(*ret);
 	return err;
 }
 
@@ -256,7 +293,7 @@ static uint32_t entries(const uint32_t *producer, const uint32_t *consumer)
 void wgx_xsk_frames(const struct wgx_xsk *x, struct wgx_xsk_frames *ret)
 {
 	*ret = (struct wgx_xsk_frames){
-		.total = x->umem.chunks,
+		.total = x->ring_size,
 		.fill = entries(x->fill.producer, x->fill.consumer),
 		.rx = entries(x->rx.producer, x->rx.consumer),
 	};

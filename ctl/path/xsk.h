@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A receiving AF_XDP socket: whole frames out of its rx ring, chunks back into its fill ring.
+ * An AF_XDP socket. Receiving: whole frames out of its rx ring, chunks back into its fill ring.
  *
  * Who owns a chunk: the fill ring (kernel), then the rx ring (kernel writes, we read), then the worker
  * between wgx_xsk_next() and wgx_xsk_release(), then the fill ring again. All chunks are always in one of
- * the three: fill + rx + held = umem.chunks.
+ * the three: fill + rx + held = ring_size.
+ *
+ * It may send as well, or nothing else: the chunks behind those are path/transmit.c's, as are the rings tx and comp.
  */
 #ifndef WGX_PATH_XSK_H
 #define WGX_PATH_XSK_H
@@ -26,8 +28,10 @@ struct wgx_xsk {
 	struct xsk_ring_prod fill;
 	struct xsk_ring_cons comp;
 	struct xsk_ring_cons rx;
+	struct xsk_ring_prod tx;
 	int fd;
-	uint32_t ring_size;
+	uint32_t ring_size; /* 0: it does not receive */
+	uint32_t tx_size; /* 0: it does not send */
 	uint32_t held; /* descriptors taken since the last release */
 	bool multi_buffer; /* XDP_USE_SG: a frame may span chunks */
 };
@@ -43,6 +47,13 @@ struct wgx_xsk {
  */
 int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
 		   bool multi_buffer, struct wgx_xsk **ret);
+/**
+ * wgx_xsk_create_sending() - the same, in copy mode, of a socket that sends
+ * @ring_size: 0: and does not receive
+ * @tx_size: descriptors, a power of two, 32 at least; as many chunks are behind those of the rx ring
+ */
+int wgx_xsk_create_sending(const char *ifname, uint32_t queue, uint32_t ring_size,
+			   bool multi_buffer, uint32_t tx_size, struct wgx_xsk **ret);
 /**
  * wgx_xsk_adopt() - go on with the socket that another process has made and does not use any more
  * @fd, @memfd: the socket, and what its UMEM is in; @ret's own on success
