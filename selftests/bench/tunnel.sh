@@ -7,6 +7,7 @@
 #	selftests/bench/tunnel.sh [--write] [--impls "wgx wireguard-go"] [--links "pass segment"]
 #	                          [--tests "tcp1 tcp4 bidir fixed udp1392 lossless udp64 rr idle"]
 #
+# wgx-tx, not among the implementations by default, is wgx with `wgx attach eth0 --transmit`.
 # ROUNDS (5) rounds of T (3) seconds a test; medians and ratios are printed, --write puts them into
 # RESULTS.md as well. Links: `pass` is a veth that passes superframes; `segment` is one that cuts them
 # at the sender and has GRO at the receiver, as a real NIC has. UDP is sent without a limit and counted
@@ -163,15 +164,20 @@ run_test() {
 }
 
 bench_up() {
-	local h
+	local h impl=${IMPL%-tx}
 	[ "$IMPL" != wireguard-go ] || WGGO=$WGGO_BENCH
-	tunnel_pair "$IMPL" "$IMPL" 4 no || die "$IMPL does not start"
+	tunnel_pair "$impl" "$impl" 4 no || die "$IMPL does not start"
 	if [ "$LINK" = segment ]; then
 		for h in A B; do
 			on $h ethtool -K eth0 tso off tx-udp-segmentation off gro on || die 'ethtool'
 		done
 	fi
-	attach_pair "$IMPL" "$IMPL" >"$WORK/attach.log" 2>&1 || die "$IMPL does not attach"
+	attach_pair "$impl" "$impl" >"$WORK/attach.log" 2>&1 || die "$IMPL does not attach"
+	if [ "$IMPL" = wgx-tx ]; then
+		for h in A B; do
+			wgx $h detach eth0 && wgx $h attach eth0 --transmit >"$WORK/attach.log" || die "$IMPL does not attach"
+		done
+	fi
 	ping_ok A 10.7.0.2 >"$WORK/ping.log" || die "$IMPL: no ping: $(<"$WORK/ping.log")"
 	iperf_server B
 	spawn B rr "$RR" server 7777
