@@ -21,19 +21,22 @@ static const struct wgx_command commands[] = {
 	{"down", wgx_cmd_down, "NAME | PATH/NAME.conf",
 	 "Undo what wgx up did, and delete the interface", NULL},
 	{"attach", wgx_cmd_attach,
-	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] "
+	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] [--transmit] "
 	 "[--strict [--exempt NET,...] [--protect NET,...] [--report]]",
 	 "Accelerate the WireGuard traffic of an underlay device, or a LAN's with --lan",
 	 "Modes:\n"
 	 "  auto     the best that the device can do (the default)\n"
 	 "  tcx      tcx ingress, superframes to AF_XDP\n"
 	 "  native   XDP in the driver, one packet a frame\n"
-	 "  none     no acceleration: with --strict or --lan only\n\n"
+	 "  none     no acceleration: with --strict, --lan or --transmit only\n\n"
 	 "Router path:\n"
 	 "  --lan    packets that this host forwards between DEV and the tunnels go past the\n"
 	 "           stack, and past its firewall, NAT and connection tracking as well; mode none\n"
 	 "           where --mode does not say otherwise. =tcx: superframes whole (the default);\n"
 	 "           =native: XDP in the driver, for many small packets\n\n"
+	 "Transmission:\n"
+	 "  --transmit  sealed packets leave by AF_XDP, past the stack, and past its firewall and\n"
+	 "              traffic control as well; small packets gain by it, large ones lose\n\n"
 	 "Strict mode:\n"
 	 "  --strict            drop plaintext on DEV that belongs into a tunnel, also when\n"
 	 "                      the daemon has died; wgx detach ends it\n"

@@ -15,6 +15,7 @@
 enum {
 	OPTION_MODE = WGX_OPTION_LONG,
 	OPTION_LAN,
+	OPTION_TRANSMIT,
 	OPTION_STRICT,
 	OPTION_EXEMPT,
 	OPTION_PROTECT,
@@ -26,7 +27,7 @@ static const char *const modes[] = {"auto", "tcx", "native", "none"};
 struct attach_options {
 	const char *mode; /* NULL: not given */
 	const char *lan; /* NULL: not given */
-	bool strict, report;
+	bool transmit, strict, report;
 	json_t *exempt, *protect; /* NULL: not given */
 };
 
@@ -112,6 +113,9 @@ static int set_option(struct attach_options *o, int c, char **argv)
 		return set_mode(o, optarg);
 	case OPTION_LAN:
 		return set_lan(o, optarg);
+	case OPTION_TRANSMIT:
+		o->transmit = true;
+		return WGX_EXIT_OK;
 	case OPTION_STRICT:
 		o->strict = true;
 		return WGX_EXIT_OK;
@@ -136,12 +140,13 @@ static int check_options(struct attach_options *o)
 					: NULL;
 
 	if (!o->mode)
-		o->mode = o->lan ? "none" : "auto";
+		o->mode = o->lan && !o->transmit ? "none" : "auto";
 	if (!o->strict && name)
 		return wgx_usage_error("attach", "%s means nothing without --strict", name);
-	if (!o->strict && !o->lan && !strcmp(o->mode, "none"))
-		return wgx_usage_error("attach",
-				       "--mode none means nothing without --strict or --lan");
+	if (!o->strict && !o->lan && !o->transmit && !strcmp(o->mode, "none"))
+		return wgx_usage_error(
+			"attach",
+			"--mode none means nothing without --strict, --lan or --transmit");
 	return WGX_EXIT_OK;
 }
 
@@ -150,6 +155,7 @@ static int parse_attach(int argc, char **argv, struct attach_options *o)
 	static const struct option options[] = {
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"lan", optional_argument, NULL, OPTION_LAN},
+		{"transmit", no_argument, NULL, OPTION_TRANSMIT},
 		{"strict", no_argument, NULL, OPTION_STRICT},
 		{"exempt", required_argument, NULL, OPTION_EXEMPT},
 		{"protect", required_argument, NULL, OPTION_PROTECT},
@@ -175,6 +181,8 @@ static json_t *attach_request(const char *device, const struct attach_options *o
 
 	if (o->lan)
 		json_object_set_new(request, "lan", json_string(o->lan));
+	if (o->transmit)
+		json_object_set_new(request, "transmit", json_true());
 	if (!o->strict)
 		return request;
 	json_object_set_new(request, "strict", json_true());
@@ -221,11 +229,11 @@ static int request_attach(const char *device, const struct attach_options *o)
 	if (status)
 		return status;
 	text = json_string_value(json_object_get(answer, "mode"));
-	printf("%s: attached, mode %s%s%s\n", device, text ? text : "unknown",
+	printf("%s: attached, mode %s%s%s%s\n", device, text ? text : "unknown",
 	       !o->lan		       ? ""
 	       : strcmp(o->lan, "tcx") ? ", lan native"
 				       : ", lan",
-	       o->strict ? ", strict" : "");
+	       o->transmit ? ", transmit" : "", o->strict ? ", strict" : "");
 	text = json_string_value(json_object_get(answer, "note"));
 	if (text)
 		printf("%s: %s\n", device, text);

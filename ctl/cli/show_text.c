@@ -2,6 +2,7 @@
 /* wg's picture of interfaces and peers, with the data path's. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/show.h"
 
@@ -201,6 +202,26 @@ static void print_lan_path(const struct wgx_text *t, const json_t *c)
 		out);
 }
 
+/* Of what was sealed, the part that left by AF_XDP, and why the rest did not */
+static void print_transmitted(const struct wgx_text *t, const json_t *counters)
+{
+	static const char prefix[] = "xdp_tx_";
+	uint64_t packets = number_of(counters, "xdp_tx_packets");
+	json_t *passed = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)counters, key, value) {
+		if (!strncmp(key, prefix, sizeof(prefix) - 1) && strcmp(key, "xdp_tx_packets") != 0)
+			json_object_set(passed, key + sizeof(prefix) - 1, value);
+	}
+	if (packets) {
+		label(t, "transmitted");
+		fprintf(t->out, "%" PRIu64 " packets past the stack\n", packets);
+	}
+	print_counts(t, "by the socket", passed);
+	json_decref(passed);
+}
+
 static void print_path(const struct wgx_text *t, const json_t *iface)
 {
 	const json_t *c = json_object_get(iface, "counters");
@@ -216,6 +237,7 @@ static void print_path(const struct wgx_text *t, const json_t *iface)
 		     number_of(c, "opened_socket_bytes"));
 	print_injected(t, c);
 	print_lan_path(t, c);
+	print_transmitted(t, c);
 	print_counts(t, "drops", json_object_get(iface, "drops"));
 }
 
@@ -277,12 +299,23 @@ static void print_lan(const struct wgx_text *t, const json_t *lan)
 	print_counts(t, "lan, to the stack", json_object_get(lan, "passed"));
 }
 
+static void print_transmit(const struct wgx_text *t, const json_t *transmit)
+{
+	if (!json_is_object(transmit))
+		return;
+	label(t, "transmit");
+	fprintf(t->out, "on, %" PRIu64 " packets, ", number_of(transmit, "packets"));
+	wgx_text_bytes(t, number_of(transmit, "bytes"));
+	fputs(" past the stack\n", t->out);
+}
+
 static void print_attached(const struct wgx_text *t, const json_t *device)
 {
 	heading(t, WGX_GREEN_BOLD, WGX_GREEN, "attached", string_of(device, "device"));
 	line(t, "mode", string_of(device, "mode"));
 	print_strict(t, json_object_get(device, "strict"));
 	print_lan(t, json_object_get(device, "lan"));
+	print_transmit(t, json_object_get(device, "transmit"));
 	print_counts(t, "counters", json_object_get(device, "counters"));
 }
 

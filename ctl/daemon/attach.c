@@ -183,8 +183,7 @@ static struct wgx_attached *new_attached(struct wgx_daemon *d, const struct wgx_
 }
 
 static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode,
-		       enum wgx_lan_way lan, const struct wgx_guard *guard, char *error,
-		       size_t size)
+		       const struct wgx_guard *guard, char *error, size_t size)
 {
 	if (guard->on)
 		return 0;
@@ -193,9 +192,10 @@ static int check_guard(const struct wgx_attached *a, enum wgx_ingress_mode mode,
 			 "%s: strict mode of the daemon that died is on: attach with --strict, or "
 			 "detach it first",
 			 a->name);
-	else if (mode == WGX_INGRESS_NONE && !lan)
+	else if (mode == WGX_INGRESS_NONE && !a->lan && !a->transmit)
 		snprintf(error, size,
-			 "%s: mode none does nothing without strict mode or the router path",
+			 "%s: mode none does nothing without strict mode, the router path or "
+			 "transmission",
 			 a->name);
 	else
 		return 0;
@@ -216,16 +216,19 @@ static void explain_strict(int err, const char *device, char *text, size_t size)
 /* Strict mode first: from then on nothing leaks. Where this fails, see undo(). */
 static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
 			 const struct wgx_link_info *info, const char *mode, enum wgx_lan_way lan,
-			 const struct wgx_guard *guard, char *text, size_t size)
+			 bool transmit, const struct wgx_guard *guard, char *text, size_t size)
 {
 	size_t first, end;
 	int err = find_modes(mode, &first, &end, text, size);
 
 	a->lan = lan;
+	a->transmit = transmit;
 	if (!err)
-		err = check_guard(a, modes[first].mode, lan, guard, text, size);
+		err = check_guard(a, modes[first].mode, guard, text, size);
 	if (!err && lan)
 		err = wgx_lan_check(d, info, text, size);
+	if (!err && transmit)
+		err = wgx_transmit_check(info, text, size);
 	if (!err && guard->on) {
 		err = wgx_strict_set(d, a, guard);
 		if (err)
@@ -235,6 +238,8 @@ static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
 		err = try_modes(d, a, info, first, end, text, size);
 	if (!err && lan)
 		err = wgx_lan_on(d, a, info, text, size);
+	if (!err && transmit)
+		err = wgx_transmit_on(d, a, text, size);
 	if (err)
 		return err;
 	snprintf(text, size, "%s: no memory", info->name);
@@ -253,6 +258,7 @@ static void undo(struct wgx_daemon *d, struct wgx_attached *a, bool inherited,
 		return;
 	a->mode = WGX_INGRESS_NONE;
 	a->lan = WGX_LAN_OFF;
+	a->transmit = false;
 	cds_list_add_tail(&a->all, &d->attached);
 	(void)wgx_strict_set(d, a, before);
 }
@@ -260,7 +266,7 @@ static void undo(struct wgx_daemon *d, struct wgx_attached *a, bool inherited,
 /* @a: what a dead daemon left on the device, or NULL */
 static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 			 const struct wgx_link_info *info, const char *mode, enum wgx_lan_way lan,
-			 const struct wgx_guard *guard, char *text, size_t size)
+			 bool transmit, const struct wgx_guard *guard, char *text, size_t size)
 {
 	struct wgx_guard before = {0};
 	bool inherited = a;
@@ -271,7 +277,7 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 		return -ENOMEM;
 	if (!inherited)
 		a = new_attached(d, info);
-	err = a ? fill_attached(d, a, info, mode, lan, guard, text, size) : -ENOMEM;
+	err = a ? fill_attached(d, a, info, mode, lan, transmit, guard, text, size) : -ENOMEM;
 	if (a && err)
 		undo(d, a, inherited, &before);
 	wgx_guard_free(&before);
@@ -280,14 +286,15 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 
 /* It is in strict mode, and is to be with other networks: at once, and with no moment without. NULL: that is not so */
 static struct wgx_attached *find_changeable(struct wgx_daemon *d, const char *device,
-					    const char *mode, enum wgx_lan_way lan,
+					    const char *mode, enum wgx_lan_way lan, bool transmit,
 					    const struct wgx_guard *guard)
 {
 	struct wgx_link_info info;
 	struct wgx_attached *a =
 		wgx_link_query(device, &info) ? NULL : wgx_attached_find(&d->attached, info.name);
 
-	if (!a || a->guard.inherited || !a->guard.on || !guard->on || a->lan != lan)
+	if (!a || a->guard.inherited || !a->guard.on || !guard->on || a->lan != lan ||
+	    a->transmit != transmit)
 		return NULL;
 	return !strcmp(mode, "auto") || !strcmp(mode, wgx_attached_mode(a)) ? a : NULL;
 }
@@ -306,10 +313,11 @@ static int change_attached(struct wgx_daemon *d, struct wgx_attached *a,
 }
 
 int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
-	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
+	       bool transmit, const struct wgx_guard *guard, const char **ret_mode, char *text,
+	       size_t size)
 {
 	struct wgx_link_info info;
-	struct wgx_attached *a = find_changeable(d, device, mode, lan, guard);
+	struct wgx_attached *a = find_changeable(d, device, mode, lan, transmit, guard);
 	int err;
 
 	if (a)
@@ -320,18 +328,18 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum 
 		err = wgx_ingress_ready(d);
 	if (!err)
 		err = attach_device(d, wgx_attached_find(&d->attached, info.name), &info, mode, lan,
-				    guard, text, size);
+				    transmit, guard, text, size);
 	if (err)
 		return err;
 	(void)wgx_awaited_forget(d, info.name);
 	a = wgx_attached_find(&d->attached, info.name);
 	note_master(&info, text, size);
 	*ret_mode = wgx_attached_mode(a);
-	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s%s", info.name, *ret_mode,
+	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s%s%s", info.name, *ret_mode,
 		a->lan == WGX_LAN_NATIVE ? ", lan native"
 		: a->lan		 ? ", lan"
 					 : "",
-		a->guard.on ? ", strict" : "");
+		a->transmit ? ", transmit" : "", a->guard.on ? ", strict" : "");
 	wgx_tell_device(d, WGX_NEWS_ATTACHED, info.name, *ret_mode);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct wgx_attached *wgx_attached_find(struct cds_list_head *list, const char *d
 
 bool wgx_attached_release(struct wgx_daemon *d, struct wgx_attached *a)
 {
+	wgx_transmit_off(d, a);
 	wgx_lan_off(d, a);
 	wgx_ingress_detach(a->attachment);
 	a->attachment = NULL;
@@ -68,14 +69,15 @@ void wgx_attached_back(struct wgx_daemon *d, const char *name)
 	char error[512];
 
 	if (!a || wgx_link_query(name, &info) ||
-	    !wgx_attach(d, name, a->wanted, a->lan, &a->guard, &mode, error, sizeof(error)))
+	    !wgx_attach(d, name, a->wanted, a->lan, a->transmit, &a->guard, &mode, error,
+			sizeof(error)))
 		return;
 	if (!a->unhooked)
 		wgx_log(WGX_LOG_WARN, "it is back: %s", error);
 	a->unhooked = true; /* told; it is tried again */
 	/* slower than wanted, but nothing leaks */
 	if (a->guard.on &&
-	    wgx_attach(d, name, "none", WGX_LAN_OFF, &a->guard, &mode, error, sizeof(error)))
+	    wgx_attach(d, name, "none", WGX_LAN_OFF, false, &a->guard, &mode, error, sizeof(error)))
 		wgx_log(WGX_LOG_ERR, "%s", error);
 }
 
@@ -129,6 +131,8 @@ static void resume(struct wgx_daemon *d, struct wgx_attached *a)
 		a->mode = WGX_INGRESS_NONE;
 	if (!err && a->lan)
 		err = wgx_lan_on(d, a, &info, text, sizeof(text));
+	if (!err && a->transmit)
+		err = wgx_transmit_on(d, a, text, sizeof(text));
 	if (err)
 		wgx_log(WGX_LOG_ERR, "%s: attached again: %s", a->name,
 			*text ? text : strerror(-err));

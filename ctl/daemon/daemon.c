@@ -140,13 +140,13 @@ static int start_threads(struct wgx_daemon *d)
 
 static void init(struct wgx_daemon *d)
 {
-	*d = (struct wgx_daemon){.epoll_fd = -1, .heir_of = -1};
+	*d = (struct wgx_daemon){.epoll_fd = -1, .heir_of = -1, .transmit.query_fd = -1};
 	d->protocol.wake_fd = d->protocol.timer_fd = d->protocol.suspend.fd = -1;
 	d->stamps.dir_fd = -1;
 	d->host_event.fd = d->far_event.fd = d->control_listener.fd = d->uapi_watch.fd =
 		d->signals.fd = d->routes.fd = d->sources_due.fd = d->restore_due.fd =
-			d->strict.reports.fd = d->news.fd = d->news_ready.fd = d->bursts_due.fd =
-				-1;
+			d->strict.reports.fd = d->transmit.watch.fd = d->transmit.wanted.fd =
+				d->news.fd = d->news_ready.fd = d->bursts_due.fd = -1;
 	CDS_INIT_LIST_HEAD(&d->ifaces);
 	CDS_INIT_LIST_HEAD(&d->attached);
 	CDS_INIT_LIST_HEAD(&d->awaited);

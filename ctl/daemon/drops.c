@@ -235,6 +235,8 @@ void wgx_drops_of_nobody(struct wgx_daemon *d, uint64_t ret[WGX_DROP_COUNT])
 	cds_list_for_each_entry(a, &d->attached, all)
 		for (unsigned int i = 0; i < a->n_xsks; i++)
 			ret[WGX_DROP_STEER_NO_RING] += xsk_lost(a->xsks[i]);
+	cds_list_for_each_entry(a, &d->attached, all)
+		ret[WGX_DROP_SEND_ERROR] += wgx_transmit_lost(a);
 	if (d->ingress)
 		add_bpf(wgx_ingress_maps(d->ingress)->drops, ret);
 	if (d->strict.prog)

@@ -551,7 +551,8 @@ static void attach_again(struct wgx_daemon *d, struct wgx_attached *a)
 		return;
 	}
 	if (!a->guard.inherited && /* those wgx_strict_adopt() has */
-	    wgx_attach(d, a->name, a->wanted, a->lan, &a->guard, &mode, text, sizeof(text))) {
+	    wgx_attach(d, a->name, a->wanted, a->lan, a->transmit, &a->guard, &mode, text,
+		       sizeof(text))) {
 		wgx_log(WGX_LOG_ERR, "attached before the hand-over: %s", text);
 		a->ifindex = 0;
 		a->unhooked = true; /* told */

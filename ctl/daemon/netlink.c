@@ -29,6 +29,7 @@ static void on_host_link(void *arg, const struct wgx_link_event *e)
 static void on_host_addr(void *arg, const struct wgx_addr_event *e)
 {
 	wgx_mirror_local(arg, e->addr, !e->deleted || e->holders);
+	wgx_transmit_stale(arg);
 }
 
 /* Of the private namespace: a far end that goes takes its interface along; a NAME tells MTU, address and up or down. */

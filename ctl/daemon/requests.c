@@ -73,6 +73,7 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 {
 	const char *device = json_string_value(json_object_get(request, "device"));
 	const char *mode = json_string_value(json_object_get(request, "mode"));
+	const bool transmit = json_is_true(json_object_get(request, "transmit"));
 	enum wgx_lan_way lan;
 	bool strict;
 	struct wgx_guard guard;
@@ -89,8 +90,8 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 	if (!err)
 		err = check_exemptions(c->daemon, &guard, text, sizeof(text));
 	if (!err)
-		err = wgx_attach(c->daemon, device, mode ? mode : "auto", lan, &guard, &used, text,
-				 sizeof(text));
+		err = wgx_attach(c->daemon, device, mode ? mode : "auto", lan, transmit, &guard,
+				 &used, text, sizeof(text));
 	strict = guard.on;
 	wgx_guard_free(&guard);
 	if (err)

@@ -162,6 +162,17 @@ static const char *mode_wg(const struct wgx_served *s)
 	return text;
 }
 
+static const char *mode_out(struct wgx_daemon *d)
+{
+	const bool gso = d->features->udp_gso;
+	struct wgx_attached *a;
+
+	cds_list_for_each_entry(a, &d->attached, all)
+		if (a->transmitter)
+			return gso ? "AF_XDP, else UDP_SEGMENT" : "AF_XDP, else UDP";
+	return gso ? "UDP_SEGMENT" : "UDP";
+}
+
 /* ---- rings ---- */
 
 static void add_ring(json_t *list, const char *device, unsigned int queue, const struct wgx_xsk *x)
@@ -217,8 +228,7 @@ static json_t *interface_json(struct wgx_served *s, bool with_peers, const struc
 	json_object_set_new(o, "aead", json_string(wgx_aead_name()));
 	json_object_set_new(o, "mode", json_string(mode_wg(s)));
 	json_object_set_new(o, "mode_in", json_string(mode_in(s->daemon)));
-	json_object_set_new(o, "mode_out",
-			    json_string(s->daemon->features->udp_gso ? "UDP_SEGMENT" : "UDP"));
+	json_object_set_new(o, "mode_out", json_string(mode_out(s->daemon)));
 	json_object_set_new(o, "up", json_boolean(dev->up));
 	json_object_set_new(o, "public_key",
 			    dev->local->has_identity ? key_text(dev->local->public_key)
@@ -248,6 +258,7 @@ static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 	json_object_set_new(o, "counters", counters);
 	json_object_set_new(o, "strict", wgx_strict_json(d, &a->guard));
 	json_object_set_new(o, "lan", wgx_lan_json(d, a));
+	json_object_set_new(o, "transmit", wgx_transmit_json(a));
 	return o;
 }
 

@@ -48,6 +48,7 @@ int wgx_sockets_rebind(struct wgx_device *dev, uint16_t port, uint32_t fwmark, u
 	struct wgx_bind *old = s->path.bind, *new;
 	int err;
 
+	wgx_transmit_stale(s->daemon); /* another mark, another way */
 	/* the same port cannot be bound twice: only the mark can have changed */
 	if (old && port && port == old->port) {
 		*ret_port = port;

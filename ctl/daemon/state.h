@@ -19,6 +19,7 @@
 #include "daemon/news.h"
 #include "daemon/protocol.h"
 #include "daemon/stamps.h"
+#include "daemon/transmit.h"
 #include "device/floors.h"
 #include "net/lan.h"
 #include "net/link.h"
@@ -98,6 +99,8 @@ struct wgx_attached {
 	int lan_link; /* by tcx: on its ingress; -1: none */
 	bool lan_gro; /* that has switched its GRO of UDP on */
 	struct wgx_lan_native *lan_xdp; /* by XDP; NULL: none */
+	bool transmit; /* wanted: sealed packets leave by AF_XDP */
+	struct wgx_transmitter *transmitter; /* NULL: they do not; daemon/transmit.c */
 	struct wgx_lan_counts lan_before; /* until the router path was switched off last */
 	bool unhooked, unguarded; /* told that its programs cannot be put back: daemon/restore.c */
 };
@@ -168,6 +171,7 @@ struct wgx_daemon {
 	int heir_of; /* the lock of the daemon whose place we are to take; -1: none */
 	struct wgx_strict_state strict;
 	struct wgx_lan_state lan;
+	struct wgx_transmit_state transmit;
 	struct cds_list_head attached;
 	struct cds_list_head suspended; /* devices during a hand-over */
 	struct cds_list_head
@@ -236,11 +240,13 @@ int wgx_ports_update(struct wgx_daemon *d);
 /**
  * wgx_attach() - @mode: "auto" or a name of the ladder
  * @lan: the router path
+ * @transmit: sealed packets leave by AF_XDP
  * @guard: strict mode, on or off
  * @text: for the user, of @size bytes: on failure what is wrong; else empty, or what to think of
  */
 int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
-	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size);
+	       bool transmit, const struct wgx_guard *guard, const char **ret_mode, char *text,
+	       size_t size);
 /** wgx_detach() - a device that is attached or awaited; @error: for the user, on failure */
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
 const char *wgx_attached_mode(const struct wgx_attached *a);

@@ -19,7 +19,8 @@ void wgx_attached_free_xsks(struct wgx_attached *a)
 }
 
 /* The kernel lets go of a closed socket's queue a little later: one that was just detached is busy. */
-static int create_xsk(const char *name, unsigned int queue, bool multi, struct wgx_xsk **ret)
+int wgx_attached_create_xsk(const char *name, unsigned int queue, uint32_t ring_size, bool multi,
+			    uint32_t tx_size, struct wgx_xsk **ret)
 {
 	const struct timespec wait = {.tv_nsec = 10000000};
 	int err = -EBUSY;
@@ -27,7 +28,8 @@ static int create_xsk(const char *name, unsigned int queue, bool multi, struct w
 	for (int tries = 0; tries < 30 && err == -EBUSY; tries++) {
 		if (tries)
 			nanosleep(&wait, NULL);
-		err = wgx_xsk_create(name, queue, WGX_OPEN_RING, false, multi, ret);
+		err = tx_size ? wgx_xsk_create_sending(name, queue, ring_size, multi, tx_size, ret)
+			      : wgx_xsk_create(name, queue, ring_size, false, multi, ret);
 	}
 	return err;
 }
@@ -51,7 +53,9 @@ int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
 	if (!a->xsks)
 		return -ENOMEM;
 	for (unsigned int q = 0; q < queues && !err; q++) {
-		err = create_xsk(a->name, q, multi, &a->xsks[q]);
+		err = wgx_attached_create_xsk(a->name, q, WGX_OPEN_RING, multi,
+					      a->transmit && !q ? WGX_TRANSMIT_RING : 0,
+					      &a->xsks[q]);
 		if (err == -EINVAL && q)
 			return 0; /* queues that the device could have, but has not */
 		if (err)

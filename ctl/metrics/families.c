@@ -354,6 +354,7 @@ const struct wgx_family wgx_families[] = {
 	OF_INTERFACE("xsk_rx_bytes", "Bytes in them."),
 	OF_INTERFACE("sealed_packets", "Data messages made."),
 	OF_INTERFACE("sealed_bytes", "Bytes of plaintext in them."),
+	OF_INTERFACE("xdp_tx_packets", "Data messages that left past the stack, by AF_XDP."),
 	OF_INTERFACE("sends", "System calls that sent data messages."),
 	OF_INTERFACE("keepalives_sent", "Keepalives sent."),
 	OF_INTERFACE("keepalives_received", "Keepalives received."),

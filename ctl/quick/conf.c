@@ -293,21 +293,36 @@ static int set_post_down(struct parser *p, char *value)
 	return add_text(p, &p->conf->hooks[WGX_HOOK_POST_DOWN], value);
 }
 
-static int add_attach(struct parser *p, const char *item)
+static int add_device(struct parser *p, struct wgx_conf_texts *to, const char *item)
 {
 	const char *problem = wgx_name_problem(item);
 
 	if (problem)
 		return fail(p, "%s: device name '%s' %s", p->key, item, problem);
-	for (size_t i = 0; i < p->conf->attach.n; i++)
-		if (!strcmp(p->conf->attach.items[i], item))
+	for (size_t i = 0; i < to->n; i++)
+		if (!strcmp(to->items[i], item))
 			return 0;
-	return add_text(p, &p->conf->attach, item);
+	return add_text(p, to, item);
+}
+
+static int add_attach(struct parser *p, const char *item)
+{
+	return add_device(p, &p->conf->attach, item);
 }
 
 static int set_attach(struct parser *p, char *value)
 {
 	return each_item(p, value, add_attach);
+}
+
+static int add_transmit(struct parser *p, const char *item)
+{
+	return add_device(p, &p->conf->transmit, item);
+}
+
+static int set_transmit(struct parser *p, char *value)
+{
+	return each_item(p, value, add_transmit);
 }
 
 /* "eth1" or "eth1:native": no device's name has a colon */
@@ -479,6 +494,7 @@ static const struct {
 	{"SaveConfig", INTERFACE, set_save, false},
 	{"Attach", INTERFACE, set_attach, true},
 	{"AttachLan", INTERFACE, set_lan, true},
+	{"AttachTransmit", INTERFACE, set_transmit, true},
 	{"PublicKey", PEER, set_public_key, false},
 	{"PresharedKey", PEER, set_preshared_key, false},
 	{"AllowedIPs", PEER, set_allowed_ips, true},
@@ -646,6 +662,7 @@ void wgx_conf_free(struct wgx_conf *conf)
 	free_texts(&conf->dns);
 	free_texts(&conf->dns_search);
 	free_texts(&conf->attach);
+	free_texts(&conf->transmit);
 	free(conf->lans);
 	for (size_t i = 0; i < WGX_HOOKS; i++)
 		free_texts(&conf->hooks[i]);

@@ -78,6 +78,8 @@ struct wgx_conf {
 	struct wgx_conf_prefixes addresses; /* with their host bits */
 	struct wgx_conf_prefixes allowed; /* of all peers */
 	struct wgx_conf_texts dns, dns_search, attach;
+	struct wgx_conf_texts
+		transmit; /* as `wgx attach --transmit` has it; some may be in @attach as well */
 	struct wgx_conf_lan *lans; /* some of them may be in @attach as well */
 	size_t n_lans;
 	struct wgx_conf_texts hooks[WGX_HOOKS];

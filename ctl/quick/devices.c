@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Attach and AttachLan: devices, shared by all interfaces of a network namespace. */
+/* Attach, AttachLan and AttachTransmit: devices, shared by all interfaces of a network namespace. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,19 +34,30 @@ static int attached(const char *device, json_t **ret)
 	return err;
 }
 
+/* struct wish - how a device is to be attached */
+struct wish {
+	bool accelerate;
+	const char *lan; /* by tcx or native; NULL: off */
+	bool transmit;
+};
+
 /* What somebody else has attached stays as it is: the tunnel works that way, too. */
-static void note_difference(json_t *a, const char *device, bool accelerate, const char *lan)
+static void note_difference(json_t *a, const char *device, const struct wish *w)
 {
 	const char *mode = json_string_value(json_object_get(a, "mode"));
 	const char *way = json_string_value(json_object_get(json_object_get(a, "lan"), "way"));
+	const bool transmits = json_is_object(json_object_get(a, "transmit"));
 
-	if (accelerate && mode && !strcmp(mode, "none"))
-		fprintf(stderr, "wgx: warning: %s is attached already, for the router path only\n",
-			device);
-	if (lan && (!way || strcmp(way, lan) != 0))
+	if (w->accelerate && mode && !strcmp(mode, "none"))
+		fprintf(stderr, "wgx: warning: %s is attached already, for %s only\n", device,
+			way ? "the router path" : "transmission");
+	if (w->lan && (!way || strcmp(way, w->lan) != 0))
 		fprintf(stderr, "wgx: warning: %s is attached already, %s%s\n", device,
 			way ? "with the router path by " : "without the router path",
 			way ? way : "");
+	if (w->transmit && !transmits)
+		fprintf(stderr, "wgx: warning: %s is attached already, without transmission\n",
+			device);
 }
 
 /* Who wants the router path should know what it goes past. */
@@ -60,49 +71,24 @@ static void note_firewall(const char *device)
 			device, chain);
 }
 
-/* @lan: by tcx or native; NULL: off */
-static int request_attach(const char *device, bool accelerate, const char *lan)
+static int request_attach(const char *device, const struct wish *w)
 {
 	json_t *request = json_pack("{s:s, s:s, s:s}", "cmd", "attach", "device", device, "mode",
-				    accelerate ? "auto" : "none");
+				    w->accelerate ? "auto" : "none");
 	json_t *answer;
 	int status;
 
-	if (lan)
-		json_object_set_new(request, "lan", json_string(lan));
+	if (w->lan)
+		json_object_set_new(request, "lan", json_string(w->lan));
+	if (w->transmit)
+		json_object_set_new(request, "transmit", json_true());
 	status = wgx_client_request(request, &answer);
 	if (status)
 		return status;
 	json_decref(answer);
-	if (lan)
+	if (w->lan)
 		note_firewall(device);
 	return WGX_EXIT_OK;
-}
-
-static int attach(struct wgx_quick *q, const char *device, bool accelerate, const char *lan)
-{
-	bool own = wgx_record_says(&q->record, "attached", device);
-	json_t *attachment;
-	int err = attached(device, &attachment), shared;
-	bool there = attachment;
-
-	if (err) {
-		json_decref(attachment);
-		return wgx_client_perror(err);
-	}
-	if (there)
-		note_difference(attachment, device, accelerate, lan);
-	json_decref(attachment);
-	shared = there && !own ? wgx_record_shared(&q->record, "attached", device) : 1;
-	if (shared < 0)
-		return wgx_fail("%s: cannot find out who has attached %s: %s", q->conf->name,
-				device, strerror(-shared));
-	/* somebody did it by hand, and will undo it by hand */
-	if (!shared)
-		return WGX_EXIT_OK;
-	if (!own && wgx_record_add(&q->record, "attached", device))
-		return wgx_fail("%s: cannot note that %s is attached", q->conf->name, device);
-	return there ? WGX_EXIT_OK : request_attach(device, accelerate, lan);
 }
 
 static const char *lan_way(const struct wgx_conf *c, const char *device)
@@ -113,12 +99,44 @@ static const char *lan_way(const struct wgx_conf *c, const char *device)
 	return NULL;
 }
 
-static bool is_accelerated(const struct wgx_conf *c, const char *device)
+static bool is_in(const struct wgx_conf_texts *t, const char *device)
 {
-	for (size_t i = 0; i < c->attach.n; i++)
-		if (!strcmp(c->attach.items[i], device))
+	for (size_t i = 0; i < t->n; i++)
+		if (!strcmp(t->items[i], device))
 			return true;
 	return false;
+}
+
+static int attach(struct wgx_quick *q, const char *device)
+{
+	const struct wgx_conf *c = q->conf;
+	const struct wish w = {
+		.transmit = is_in(&c->transmit, device),
+		.accelerate = is_in(&c->attach, device) || is_in(&c->transmit, device),
+		.lan = lan_way(c, device),
+	};
+	bool own = wgx_record_says(&q->record, "attached", device);
+	json_t *attachment;
+	int err = attached(device, &attachment), shared;
+	bool there = attachment;
+
+	if (err) {
+		json_decref(attachment);
+		return wgx_client_perror(err);
+	}
+	if (there)
+		note_difference(attachment, device, &w);
+	json_decref(attachment);
+	shared = there && !own ? wgx_record_shared(&q->record, "attached", device) : 1;
+	if (shared < 0)
+		return wgx_fail("%s: cannot find out who has attached %s: %s", q->conf->name,
+				device, strerror(-shared));
+	/* somebody did it by hand, and will undo it by hand */
+	if (!shared)
+		return WGX_EXIT_OK;
+	if (!own && wgx_record_add(&q->record, "attached", device))
+		return wgx_fail("%s: cannot note that %s is attached", q->conf->name, device);
+	return there ? WGX_EXIT_OK : request_attach(device, &w);
 }
 
 int wgx_quick_attach(struct wgx_quick *q)
@@ -127,11 +145,14 @@ int wgx_quick_attach(struct wgx_quick *q)
 	int status = WGX_EXIT_OK;
 
 	for (size_t i = 0; i < c->attach.n && !status; i++)
-		status = attach(q, c->attach.items[i], true, lan_way(c, c->attach.items[i]));
+		status = attach(q, c->attach.items[i]);
+	for (size_t i = 0; i < c->transmit.n && !status; i++)
+		if (!is_in(&c->attach, c->transmit.items[i]))
+			status = attach(q, c->transmit.items[i]);
 	for (size_t i = 0; i < c->n_lans && !status; i++)
-		if (!is_accelerated(c, c->lans[i].device))
-			status = attach(q, c->lans[i].device, false,
-					c->lans[i].native ? "native" : "tcx");
+		if (!is_in(&c->attach, c->lans[i].device) &&
+		    !is_in(&c->transmit, c->lans[i].device))
+			status = attach(q, c->lans[i].device);
 	return status;
 }
 

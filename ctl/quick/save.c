@@ -61,6 +61,7 @@ static int put_interface(struct wgx_secbuf *b, const struct wgx_quick *q)
 	for (size_t i = 0; i < c->n_lans; i++)
 		wgx_secbuf_printf(b, "AttachLan = %s%s\n", c->lans[i].device,
 				  c->lans[i].native ? ":native" : "");
+	put_texts(b, "AttachTransmit", &c->transmit);
 	return 0;
 }
 

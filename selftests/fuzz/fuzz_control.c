@@ -51,8 +51,8 @@ struct wgx_served *wgx_served_find(struct wgx_daemon *daemon, const char *name)
 }
 
 int wgx_attach(struct wgx_daemon *daemon, const char *device, const char *mode,
-	       enum wgx_lan_way lan, const struct wgx_guard *guard, const char **ret_mode,
-	       char *text, size_t size)
+	       enum wgx_lan_way lan, bool transmit, const struct wgx_guard *guard,
+	       const char **ret_mode, char *text, size_t size)
 {
 	assert_true(guard->on || (!guard->n_exempt && !guard->n_protect));
 	for (unsigned int i = 0; i < guard->n_exempt; i++)

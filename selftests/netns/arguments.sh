@@ -96,7 +96,7 @@ failure 'eth0: not attached' wgx detach eth0
 for o in --mode --exempt --protect; do
 	usage "option '$o' needs a value" wgx attach eth0 $o
 done
-for o in --strict --report; do
+for o in --strict --report --transmit; do
 	usage "option '$o=1' takes no value" wgx attach eth0 $o=1
 done
 for m in warp '' TCX; do

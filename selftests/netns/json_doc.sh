@@ -14,7 +14,7 @@ tunnel_pair wgx wgx 4 no || bail 'a tunnel'
 check 'wg1' wgx A wg1 || finish
 on A ip link add eth1 type veth peer name far1
 on A ip link set eth1 up
-wgx A attach eth0 --strict --exempt 192.0.2.0/24,fd00::/8 --protect 10.244.0.0/16 >/dev/null
+wgx A attach eth0 --transmit --strict --exempt 192.0.2.0/24,fd00::/8 --protect 10.244.0.0/16 >/dev/null
 wgx A attach eth1 --lan --mode tcx >/dev/null
 on A wg set wg0 peer "$(wg genkey | wg pubkey)" allowed-ips 10.7.0.9/32
 wgx A name wg0 "$(pub_of B wg0)" B

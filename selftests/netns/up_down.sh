@@ -250,9 +250,17 @@ check_equal 'what was attached by hand stays' "$(wgx_mode C eth0)" tcx
 on C ip link del wg5
 check 'nothing is left of that' nothing_left C
 
+#--- AttachTransmit
+transmits() { wgx_json "$1" "[.attached[] | select(.device == \"$2\") | .transmit != null][0] // false"; }
+simple 'AttachTransmit = eth0'
+check 'up, AttachTransmit' up C wg0
+check_equal 'AttachTransmit: accelerated as well' "$(wgx_mode C eth0) $(transmits C eth0)" 'tcx true'
+check 'down, AttachTransmit' down C wg0
+check 'nothing is left of that' nothing_left C
+
 #--- SaveConfig
 simple 'SaveConfig = true' 'MTU = 1390' 'Table = 1234' 'PostUp = true %i' 'DNS = 203.0.113.53, example.net' \
-	'Attach = eth0' 'AttachLan = eth0:native'
+	'Attach = eth0' 'AttachLan = eth0:native' 'AttachTransmit = eth0'
 sed -i 's,^Endpoint.*,Endpoint = localhost:51820,; s,^\[Peer\],&\nName = gw,' "$WORK/C/wg0.conf"
 check 'up, SaveConfig' up C wg0
 extra=$(wg genkey | wg pubkey)
@@ -264,7 +272,7 @@ check 'down, SaveConfig' down C wg0
 for line in "PrivateKey = $KEY" 'FwMark = 153' "PublicKey = $(pub_of G wg0)" "PublicKey = $extra" \
 	'AllowedIPs = 10.99.0.0/24, fd99::/64' 'Endpoint = 192.0.2.99:7' 'PersistentKeepalive = 25' 'MTU = 1377' \
 	'Table = 1234' 'SaveConfig = true' 'PostUp = true %i' 'Address = 10.7.0.2/32' 'Address = 10.7.5.5/24' \
-	'DNS = 203.0.113.53' 'DNS = example.net' 'Attach = eth0' 'AttachLan = eth0:native' '# Name = gw' 'Endpoint = localhost:51820' \
+	'DNS = 203.0.113.53' 'DNS = example.net' 'Attach = eth0' 'AttachLan = eth0:native' 'AttachTransmit = eth0' '# Name = gw' 'Endpoint = localhost:51820' \
 	"PresharedKey = $(<"$WORK/psk")"; do
 	check "saved ${line%% =*}" grep -qxF -- "$line" "$WORK/C/wg0.conf"
 done

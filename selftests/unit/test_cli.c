@@ -48,7 +48,8 @@ static void test_usage(void **state)
 		{"wgx attach eth0 --mode fast", "wgx attach: mode 'fast' is none of auto, tcx, "
 						"native, none (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --mode none", "wgx attach: --mode none means nothing without "
-						"--strict or --lan (see 'wgx help attach')\n"},
+						"--strict, --lan or --transmit (see 'wgx "
+						"help attach')\n"},
 		{"wgx attach eth0 --lan=generic", "wgx attach: router path 'generic' is none of "
 						  "tcx, native (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --lan --report",
@@ -426,6 +427,14 @@ static void test_attach(void **state)
 	assert_begins("eth0: attached, mode tcx, lan native, strict\neth0: GRO is off\n");
 	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
 					"\"tcx\",\"lan\":\"native\",\"strict\":true}\n");
+	run("wgx attach eth0 --transmit");
+	assert_output("eth0: attached, mode tcx, transmit\neth0: GRO is off\n");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"auto\",\"transmit\":true}\n");
+	run("wgx attach eth0 --transmit --mode none --lan");
+	assert_begins("eth0: attached, mode tcx, lan, transmit\n");
+	assert_string_equal(recorded(), "{\"cmd\":\"attach\",\"device\":\"eth0\",\"mode\":"
+					"\"none\",\"lan\":\"tcx\",\"transmit\":true}\n");
 	run("wgx detach eth0");
 	assert_output("");
 	assert_string_equal(recorded(), "{\"cmd\":\"detach\",\"device\":\"eth0\"}\n");

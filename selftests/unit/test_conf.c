@@ -167,6 +167,18 @@ static void test_peers(void **state)
 	wgx_conf_free(c);
 }
 
+static void test_transmit(void **state)
+{
+	struct wgx_conf *c = parse("[Interface]\nPrivateKey = " KEY_A
+				   "\nAttachTransmit = eth1, eth0\nAttachTransmit = eth1\n");
+
+	assert_int_equal(c->transmit.n, 2);
+	assert_string_equal(c->transmit.items[0], "eth1");
+	assert_string_equal(c->transmit.items[1], "eth0");
+	assert_int_equal(c->attach.n, 0);
+	wgx_conf_free(c);
+}
+
 /* What other tools write, and people */
 static void test_spelling(void **state)
 {
@@ -264,6 +276,7 @@ static const struct {
 	{IF "PreUp =\n", 2, "PreUp: no value"},
 	{IF "SaveConfig = yes\n", 2, "SaveConfig: 'yes' is neither true nor false"},
 	{IF "Attach = eth/0\n", 2, "Attach: device name 'eth/0' contains '/'"},
+	{IF "AttachTransmit = eth/0\n", 2, "AttachTransmit: device name 'eth/0' contains '/'"},
 	{IF "AttachLan = eth/0\n", 2, "AttachLan: device name 'eth/0' contains '/'"},
 	{IF "AttachLan = :tcx\n", 2, "AttachLan: device name '' is empty"},
 	{IF "AttachLan = abcdefghijklmnop:tcx\n", 2,
@@ -390,10 +403,11 @@ static void test_many_peers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),	 cmocka_unit_test(test_peers),
-		cmocka_unit_test(test_spelling), cmocka_unit_test(test_comments),
-		cmocka_unit_test(test_errors),	 cmocka_unit_test(test_zero_byte),
-		cmocka_unit_test(test_damage),	 cmocka_unit_test(test_many_peers),
+		cmocka_unit_test(test_whole),	   cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_transmit),   cmocka_unit_test(test_spelling),
+		cmocka_unit_test(test_comments),   cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_zero_byte),  cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_many_peers),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
