@@ -36,7 +36,7 @@ static const struct wgx_command commands[] = {
 	 "           =native: XDP in the driver, for many small packets\n\n"
 	 "Transmission:\n"
 	 "  --transmit  sealed packets leave by AF_XDP, past the stack, and past its firewall and\n"
-	 "              traffic control as well; small packets gain by it, large ones lose\n\n"
+	 "              traffic control as well; slower on a veth: measure it\n\n"
 	 "Strict mode:\n"
 	 "  --strict            drop plaintext on DEV that belongs into a tunnel, also when\n"
 	 "                      the daemon has died; wgx detach ends it\n"

@@ -45,7 +45,7 @@ one_round() {
 	ping_ok A 10.7.0.2 >"$WORK/ping.log" || die "no ping: $(<"$WORK/ping.log")"
 	load udp64-single 64 0 plain
 	load udp64-trains 64 2000
-	load udp1392-trains 1392 2000
+	load udp1200-trains 1200 2000
 	echo "    $IMPL: $(wgx_counter A wg0 sealed_packets) sealed, $(wgx_counter A wg0 xdp_tx_packets) past the stack"
 	host_del A B
 }

@@ -156,7 +156,7 @@ static void test_help(void **state)
 {
 	static const char attach[] =
 		"Usage: wgx attach DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] "
-		"[--strict [--exempt NET,...] [--protect NET,...] [--report]]\n";
+		"[--transmit] [--strict [--exempt NET,...] [--protect NET,...] [--report]]\n";
 
 	run("wgx --version");
 	assert_output("wgx " WGX_VERSION "\n");
