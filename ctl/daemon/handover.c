@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/attach.h"
 #include "daemon/handover.h"
 
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "daemon/attach.h"
 #include "daemon/daemon.h"
 #include "daemon/drops.h"
 #include "daemon/handover_state.h"

@@ -3,7 +3,6 @@
  * Devices that transmit past the stack (path/transmit.h), and how peers are reached by them: from the kernel's routes
  * and neighbour table, and asked anew whenever these may have changed.
  */
-#include "daemon/attach.h"
 #include "daemon/transmit.h"
 
 #include <bpf/bpf.h>
@@ -16,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <wgx/bpf_abi.h>
+#include "daemon/attach.h"
 #include "daemon/log.h"
 #include "daemon/state.h"
 #include "net/netlink.h"
