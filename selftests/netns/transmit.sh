@@ -124,8 +124,10 @@ on A sysctl -qw net.ipv4.neigh.eth0.base_reachable_time_ms=200 net.ipv4.neigh.et
 on A ip neigh flush dev eth0 # what it believes now it would believe for longer
 confirmed() { on A ip -s -j neigh show 192.0.2.2 dev eth0 | jq -e '.[0] | .confirmed < 2 and .state[0] == "REACHABLE"'; }
 stale() { [ "$(passed A neighbour)" -gt "$before" ]; }
+check 'a neighbour that is new' ready A
 before=$(passed A neighbour)
 spawn A pings ping -q -i 0.05 -W 5 10.7.0.2
+on A ip neigh change 192.0.2.2 lladdr "$(on B cat /sys/class/net/eth0/address)" dev eth0 nud stale
 check 'it gets old: the socket is asked' wait_for 20 stale
 check 'and the kernel has confirmed it' wait_for 20 confirmed
 check 'most go past the stack all the same' past A 10 sleep 1
