@@ -24,7 +24,7 @@ V=${V:-0}
 RERUN=${RERUN:-1}
 # So many scripts are run at once, and up to so many where the processors have nothing to do.
 SCRIPTS_AT_ONCE=${SCRIPTS_AT_ONCE:-2}
-SCRIPTS_AT_MOST=${SCRIPTS_AT_MOST:-$((SCRIPTS_AT_ONCE + 3))}
+SCRIPTS_AT_MOST=${SCRIPTS_AT_MOST:-$((SCRIPTS_AT_ONCE > 1 ? SCRIPTS_AT_ONCE + 3 : 1))}
 PATTERNS=("$@")
 PASSED=0 FAILED=0 SKIPPED=0 RUN=0 FLAKY=()
 declare -A ASIDE=() # what runs aside -> pid
