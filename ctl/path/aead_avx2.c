@@ -280,6 +280,7 @@ INLINE_AVX2 void put_two(uint8_t *stream, __m256i a, __m256i b)
 	put_stream(stream + BLOCK, NULL, _mm256_permute2x128_si256(a, b, 0x31));
 }
 
+/* Of the state, but for the last, which is the block's number and the nonce */
 INLINE_AVX2 void get_rows(__m256i rows[3], const uint8_t key[32])
 {
 	rows[0] = _mm256_setr_epi32(SIGMA, SIGMA);
@@ -374,7 +375,7 @@ static void supply(struct wgx_poly1305 *mac, const uint8_t *end)
 
 /*
  * What comes after the 64 bytes of block 0; @stream holds the first eight blocks, and something else afterwards. @mac
- * takes what has been encrypted while more is, or nothing where all was decrypted that it is of.
+ * takes what has been encrypted while more is; nothing when opening, for it has had all.
  */
 AVX2 static void crypt(const uint8_t key[32], uint64_t counter, uint8_t stream[STREAM],
 		       const uint8_t *src, uint8_t *dst, size_t len, struct wgx_poly1305 *mac,
@@ -476,6 +477,7 @@ AVX2 static int avx2_open(struct wgx_aead *a, const uint8_t key[32], uint64_t co
 			      &mac);
 	finish(&mac, src + len, len, tag);
 	err = crypto_verify_16(tag, src + len) ? -EBADMSG : 0; /* in constant time */
+	mac.blocks = 0;
 	if (!err) {
 		if (BLOCK + len <= AHEAD)
 			xor_bytes(dst, src, stream + BLOCK, len);
