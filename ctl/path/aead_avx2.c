@@ -112,7 +112,7 @@ INLINE_AVX2 void quarter_round(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
 
 /*
  * There are 16 registers for 16 words and for what is being rotated. So two words of the third row wait in memory while
- * the other two are used. GCC has to be told: what it chooses itself is needed next, and each pass takes a third longer.
+ * the other two are used. GCC has to be told, for what it chooses itself is often needed next.
  */
 #ifdef __clang__
 #define IN_REGISTER(name, n) __m256i name
