@@ -600,7 +600,7 @@ def main():
     if sys.argv[7:] == ["storms"]:
         return storms()
     seconds = float(os.environ.get("SECONDS_MAX") or 0)
-    begin, failed, hits, lives = time.monotonic(), 0, 0, 0
+    failed, hits, lives = 0, 0, 0
     faults.arm()
     plan = Recorder()
     if LIFE is quick_life:
@@ -614,8 +614,9 @@ def main():
     know_places()
     plan = Plan(todo_of(steps_of))
     print(f"# {len(PLACES)} places, {plan.left()} faults to inject, {baseline} descriptors", flush=True)
-    said = begin
-    while plan.left() and not (seconds and time.monotonic() - begin > seconds):
+    begin = said = time.monotonic()
+    # at least once, however busy this machine is
+    while plan.left() and not (hits and seconds and time.monotonic() - begin > seconds):
         wrong = attempt(baseline)
         lives += 1
         hits += len(plan.hits)
