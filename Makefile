@@ -94,7 +94,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 ALL_C := $(wildcard bpf/*.[ch] include/wgx/*.h ctl/*.[ch] ctl/*/*.[ch] selftests/*/*.[ch])
 
 .PHONY: all help bpf tools tests install uninstall clean format format-check lint check-vmlinux \
-	dist deb sbom reproducible test-deb demo test test-restart test-k8s mutate fuzz fuzz-targets day model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-transmit bench-stages \
+	dist deb sbom reproducible test-deb demo test test-restart test-k8s mutate fuzz fuzz-targets day model soak crash test-faults bench bench-bpf bench-flood bench-scale bench-handshakes bench-lan bench-transmit bench-workers bench-stages \
 	unit FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -123,6 +123,7 @@ help:
 	@echo 'make bench-stages  what each stage of the packet path costs by itself'
 	@echo 'make bench-lan   a gateway: the router path (wgx attach --lan) against stack and wg0'
 	@echo 'make bench-transmit  sealed packets by AF_XDP (wgx attach --transmit) against the UDP socket'
+	@echo 'make bench-workers  what one end sends to one peer with one seal worker and with two'
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
 	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb tries them, also on a Debian 12 that systemd boots'
@@ -316,6 +317,9 @@ bench-flood:
 
 bench-scale:
 	@selftests/bench/scale.sh
+
+bench-workers:
+	@selftests/bench/workers.sh
 
 bench-handshakes:
 	@selftests/bench/handshakes.sh

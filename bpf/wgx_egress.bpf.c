@@ -100,8 +100,8 @@ int wgx_egress_lan(struct __sk_buff *skb)
 	count_add(WGX_CTR_EGRESS_BYTES, skb->len);
 	count_add(WGX_CTR_LAN_FRAMES, 1);
 	count_add(WGX_CTR_LAN_BYTES, skb->len);
-	/* the device's queue number means nothing to the far end, which has one queue */
-	skb->queue_mapping = 0;
+	skb->queue_mapping =
+		WGX_CREDIT_QUEUE(stamp.bucket, cfg->queues) + 1; /* as received by it */
 	return bpf_redirect_peer(wg0, 0);
 }
 

@@ -169,11 +169,13 @@ static const struct wgx_command *find_program(const char *path)
 
 static int print_help(void)
 {
-	puts("Usage: wgx [-f] IFACE\n"
+	puts("Usage: wgx [-f] [--workers N] IFACE\n"
 	     "       wgx COMMAND [ARGUMENT ...]\n\n"
 	     "wgx IFACE creates a WireGuard interface and starts the daemon if none runs; "
 	     "configure it\n"
-	     "with wg(8) and ip(8). -f, --foreground stays until the interface is gone.\n\n"
+	     "with wg(8) and ip(8). -f, --foreground stays until the interface is gone; --workers "
+	     "N, 1 to\n"
+	     "16, has so many threads encrypt for it.\n\n"
 	     "Commands:");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  %-8s%s\n", commands[i].name, commands[i].summary);
@@ -227,7 +229,7 @@ static int run_command(const struct wgx_command *c, int argc, char **argv)
 	return wants_help(argc, argv) ? print_command_help("wgx ", c) : c->run(argc, argv);
 }
 
-/* wgx [-f] IFACE. A name that equals a command is the command, so it cannot be an interface's. */
+/* wgx [-f] [--workers N] IFACE. A name that equals a command is the command, so it cannot be an interface's. */
 static int run_interface(int argc, char **argv)
 {
 	if (wants_help(argc, argv))

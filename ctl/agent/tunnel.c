@@ -95,7 +95,7 @@ static int create(struct wgx_tunnel *t)
 	}
 	t->awaits = false;
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	status = wgx_create_interface(t->options->interface);
+	status = wgx_create_interface(t->options->interface, 0);
 	prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
 	return status ? -EIO : 0;
 }

@@ -68,9 +68,10 @@ bool wgx_has_failed(void);
 
 /**
  * wgx_create_interface() - what `wgx NAME` does: with the daemon of this network namespace, or a new one
+ * @workers: that seal for it; 0: one
  * Return: an exit status, once the interface can be configured; the user has been told of a failure.
  */
-int wgx_create_interface(const char *name);
+int wgx_create_interface(const char *name, unsigned int workers);
 
 /* Long options have values from here on, so that optopt tells them from short ones. */
 #define WGX_OPTION_LONG 256

@@ -130,7 +130,7 @@ static int request(json_t *what)
 
 static int create(const char *name, bool first, int lock)
 {
-	return first ? wgx_start_background(name, lock)
+	return first ? wgx_start_background(name, 0, lock)
 		     : request(json_pack("{s:s, s:s}", "cmd", "create", "interface", name));
 }
 

@@ -445,6 +445,7 @@ static void complete_first(const struct line *l)
 	if (l->cur[0] != '-')
 		return;
 	offer(l, "--foreground", "Create an interface and stay until it is gone");
+	offer(l, "--workers", "Create an interface for which so many threads encrypt");
 	offer(l, "--help", "Show the commands");
 	offer(l, "--version", "Print the version");
 }

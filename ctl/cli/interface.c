@@ -13,12 +13,13 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <wgx/bpf_abi.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/start.h"
 
-enum { OPTION_FOREGROUND = WGX_OPTION_LONG };
+enum { OPTION_FOREGROUND = WGX_OPTION_LONG, OPTION_WORKERS };
 
 /* How often a daemon may end between accept and answer, because its last interface has gone. */
 #define ATTEMPTS 5
@@ -30,19 +31,45 @@ enum { OPTION_FOREGROUND = WGX_OPTION_LONG };
 /* The daemon that answered the connect ended before it could create: look again. */
 #define TRY_AGAIN -1
 
-static int parse(int argc, char **argv, bool *ret_foreground)
+/* What an interface is to be. */
+struct wanted {
+	const char *name;
+	unsigned int workers; /* 0: as it comes */
+};
+
+static int parse_workers(const char *text, unsigned int *ret)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || !n || n > WGX_QUEUES_MAX)
+		return wgx_usage_error(NULL, "--workers: '%s' is no number from 1 to %d", text,
+				       WGX_QUEUES_MAX);
+	*ret = (unsigned int)n;
+	return WGX_EXIT_OK;
+}
+
+static int parse(int argc, char **argv, bool *ret_foreground, struct wanted *ret)
 {
 	static const struct option options[] = {
 		{"foreground", no_argument, NULL, OPTION_FOREGROUND},
+		{"workers", required_argument, NULL, OPTION_WORKERS},
 		{0},
 	};
 	int c;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":f", options, NULL)) != -1) {
-		if (c != 'f' && c != OPTION_FOREGROUND)
+		if (c == OPTION_WORKERS) {
+			int status = parse_workers(optarg, &ret->workers);
+
+			if (status)
+				return status;
+		} else if (c == 'f' || c == OPTION_FOREGROUND) {
+			*ret_foreground = true;
+		} else {
 			return wgx_option_error(NULL, c, argv);
-		*ret_foreground = true;
+		}
 	}
 	if (optind == argc)
 		return wgx_usage_error(NULL, "no interface name given");
@@ -51,7 +78,8 @@ static int parse(int argc, char **argv, bool *ret_foreground)
 				       "'%s' is no command, and an interface name stands "
 				       "alone: unexpected '%s'",
 				       argv[optind], argv[optind + 1]);
-	return wgx_name_check(NULL, "interface", argv[optind]);
+	ret->name = argv[optind];
+	return wgx_name_check(NULL, "interface", ret->name);
 }
 
 /* As wireguard-go has it. */
@@ -141,13 +169,15 @@ static int wait_for_end(int fd, const char *name, const struct caught *c)
 }
 
 /* Asks the daemon behind @fd. Return: an exit status or TRY_AGAIN. */
-static int request_interface(int fd, const char *name, bool wait)
+static int request_interface(int fd, const struct wanted *w, bool wait)
 {
-	json_t *request = json_pack("{s:s, s:s}", "cmd", "create", "interface", name);
+	json_t *request = json_pack("{s:s, s:s}", "cmd", "create", "interface", w->name);
 	json_t *answer = NULL;
 	int err, status = WGX_EXIT_OK;
 
-	if (!request || (wait && json_object_set_new(request, "wait", json_true()))) {
+	if (!request || (wait && json_object_set_new(request, "wait", json_true())) ||
+	    (w->workers &&
+	     json_object_set_new(request, "workers", json_integer((json_int_t)w->workers)))) {
 		json_decref(request);
 		return wgx_client_perror(-ENOMEM);
 	}
@@ -164,7 +194,7 @@ static int request_interface(int fd, const char *name, bool wait)
 }
 
 /* As create_there(), and stay until the interface is gone. */
-static int create_and_wait(int fd, int lock, const char *name)
+static int create_and_wait(int fd, int lock, const struct wanted *w)
 {
 	struct caught c;
 	int status, err = catch_signals(&c); /* before there is anything to be deleted */
@@ -173,36 +203,36 @@ static int create_and_wait(int fd, int lock, const char *name)
 		wgx_start_unlock(lock);
 		return wgx_fail("signalfd: %s", strerror(-err));
 	}
-	status = request_interface(fd, name, true);
+	status = request_interface(fd, w, true);
 	wgx_start_unlock(lock);
 	if (status == WGX_EXIT_OK)
-		status = wait_for_end(fd, name, &c);
+		status = wait_for_end(fd, w->name, &c);
 	release_signals(&c);
 	return status;
 }
 
 /* With the daemon behind @fd. @lock is given up. */
-static int create_there(int fd, int lock, const char *name)
+static int create_there(int fd, int lock, const struct wanted *w)
 {
-	int status = request_interface(fd, name, false);
+	int status = request_interface(fd, w, false);
 
 	wgx_start_unlock(lock);
 	return status;
 }
 
 /* With a new daemon. @lock is given up. */
-static int create_here(int lock, const char *name, bool foreground)
+static int create_here(int lock, const struct wanted *w, bool foreground)
 {
 	int status;
 
 	if (foreground)
-		return wgx_start_foreground(name, lock);
-	status = wgx_start_background(name, lock);
+		return wgx_start_foreground(w->name, w->workers, lock);
+	status = wgx_start_background(w->name, w->workers, lock);
 	wgx_start_unlock(lock);
 	return status;
 }
 
-static int create(const char *name, bool foreground)
+static int create(const struct wanted *w, bool foreground)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		int lock = wgx_start_lock(), fd, status;
@@ -211,13 +241,12 @@ static int create(const char *name, bool foreground)
 			return wgx_fail("cannot lock the start of the daemon: %s", strerror(-lock));
 		fd = wgx_client_connect();
 		if (fd == -ESRCH)
-			return create_here(lock, name, foreground);
+			return create_here(lock, w, foreground);
 		if (fd < 0) {
 			wgx_start_unlock(lock);
 			return wgx_client_perror(fd);
 		}
-		status =
-			foreground ? create_and_wait(fd, lock, name) : create_there(fd, lock, name);
+		status = foreground ? create_and_wait(fd, lock, w) : create_there(fd, lock, w);
 		close(fd);
 		if (status != TRY_AGAIN)
 			return status;
@@ -240,17 +269,20 @@ int wgx_delete_interface(const char *name)
 					  : WGX_EXIT_OK;
 }
 
-int wgx_create_interface(const char *name)
+int wgx_create_interface(const char *name, unsigned int workers)
 {
-	return create(name, false);
+	const struct wanted w = {.name = name, .workers = workers};
+
+	return create(&w, false);
 }
 
 int wgx_cmd_interface(int argc, char **argv)
 {
 	bool foreground = foreground_from_environment();
-	int status = parse(argc, argv, &foreground);
+	struct wanted w = {0};
+	int status = parse(argc, argv, &foreground, &w);
 
 	if (!status)
-		status = wgx_need_net_admin("create", argv[optind]);
-	return status ? status : create(argv[optind], foreground);
+		status = wgx_need_net_admin("create", w.name);
+	return status ? status : create(&w, foreground);
 }

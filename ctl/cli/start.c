@@ -156,7 +156,7 @@ static int detach(int ready_fd)
 }
 
 /* @name: NULL: in the place of the daemon there is */
-static int daemon_child(const char *name, int ready_fd)
+static int daemon_child(const char *name, unsigned int workers, int ready_fd)
 {
 	int err = detach(ready_fd);
 
@@ -165,7 +165,7 @@ static int daemon_child(const char *name, int ready_fd)
 		return WGX_EXIT_FAILURE;
 	}
 	wgx_log_init(true);
-	return name ? wgx_daemon_run(name, READY_FD) : wgx_daemon_succeed(READY_FD);
+	return name ? wgx_daemon_run(name, workers, READY_FD) : wgx_daemon_succeed(READY_FD);
 }
 
 static void reap(pid_t pid, int pidfd, int *status)
@@ -219,7 +219,7 @@ static int await_background(const char *name, pid_t pid, int ready_fd, char *tex
 	}
 }
 
-static int start(const char *name, int lock, char *text, size_t size)
+static int start(const char *name, unsigned int workers, int lock, char *text, size_t size)
 {
 	int fds[2], status, err = ready_pipe(fds);
 	pid_t pid;
@@ -234,7 +234,7 @@ static int start(const char *name, int lock, char *text, size_t size)
 	}
 	if (!pid) {
 		close(lock); /* the parent's: flock(2) ends with the last copy */
-		exit(daemon_child(name, fds[1]));
+		exit(daemon_child(name, workers, fds[1]));
 	}
 	close(fds[1]);
 	fds[1] = -1;
@@ -246,16 +246,16 @@ out:
 	return status;
 }
 
-int wgx_start_background(const char *name, int lock)
+int wgx_start_background(const char *name, unsigned int workers, int lock)
 {
 	char text[TEXT_SIZE];
 
-	return start(name, lock, text, sizeof(text));
+	return start(name, workers, lock, text, sizeof(text));
 }
 
 int wgx_start_successor(int lock, char *text, size_t size)
 {
-	return start(NULL, lock, text, size);
+	return start(NULL, 0, lock, text, size);
 }
 
 /*
@@ -287,7 +287,7 @@ static int fork_lock_keeper(int ready_fd, int write_fd)
 	return 0;
 }
 
-int wgx_start_foreground(const char *name, int lock)
+int wgx_start_foreground(const char *name, unsigned int workers, int lock)
 {
 	int fds[2], status, err = ready_pipe(fds);
 	char text[TEXT_SIZE];
@@ -302,7 +302,7 @@ int wgx_start_foreground(const char *name, int lock)
 	}
 	close(lock);
 	wgx_log_init(false);
-	status = wgx_daemon_run(name, fds[1]);
+	status = wgx_daemon_run(name, workers, fds[1]);
 	if (status && read_word(fds[0], -1, text, sizeof(text)) == READY_ERROR)
 		wgx_fail("%s", text);
 out:

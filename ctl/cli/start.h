@@ -17,11 +17,12 @@ void wgx_start_unlock(int lock);
 
 /**
  * wgx_start_background() - fork a daemon that begins with interface @name
+ * @workers: that seal for it; 0: one
  * @lock: from wgx_start_lock(), still held afterwards.
  *
  * Return: an exit status, once the interface is there or cannot be made; the user has been told why.
  */
-int wgx_start_background(const char *name, int lock);
+int wgx_start_background(const char *name, unsigned int workers, int lock);
 
 /**
  * wgx_start_successor() - fork a daemon that takes the place of the one there is (wgx_daemon_succeed())
@@ -37,6 +38,6 @@ int wgx_start_successor(int lock, char *text, size_t size);
  *
  * Return: the daemon's exit status, at its end.
  */
-int wgx_start_foreground(const char *name, int lock);
+int wgx_start_foreground(const char *name, unsigned int workers, int lock);
 
 #endif

@@ -127,14 +127,13 @@ static int start_threads(struct wgx_daemon *d)
 					    .arg = d};
 	if (d->heir_of >= 0)
 		wgx_protocol_close(&d->protocol);
-	err = wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, wgx_privileges_worker);
+	wgx_seal_env_init(&d->seal_env);
+	err = wgx_workers_need(d, 1);
 	if (err)
 		return err;
-	err = wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, wgx_privileges_worker);
-	if (!err && d->heir_of >= 0) {
-		wgx_worker_close(&d->sealer);
+	err = wgx_worker_start(&d->opener, &wgx_open_ops, 0, &d->open_env, wgx_privileges_worker);
+	if (!err && d->heir_of >= 0)
 		wgx_worker_close(&d->opener);
-	}
 	return err;
 }
 
@@ -285,7 +284,7 @@ static void finish(struct wgx_daemon *d)
 		wgx_served_delete(s);
 	wgx_strict_end(d);
 	wgx_worker_stop(&d->opener);
-	wgx_worker_stop(&d->sealer);
+	wgx_sealers_stop(d);
 	wgx_protocol_stop(&d->protocol);
 	wgx_rcu_barrier();
 	wgx_index_destroy(d->index);
@@ -387,13 +386,13 @@ static int begin(struct wgx_daemon *d, char *error, size_t size)
 	return err ?: start(d, error, size);
 }
 
-static int run(struct wgx_daemon *d, const char *name, int ready_fd)
+static int run(struct wgx_daemon *d, const char *name, unsigned int workers, int ready_fd)
 {
 	char error[512] = "";
 	int err = begin(d, error, sizeof(error));
 
 	if (!err)
-		err = wgx_served_create(d, name, error, sizeof(error));
+		err = wgx_served_create(d, name, workers, error, sizeof(error));
 	report(ready_fd, err ? error : NULL);
 	if (!err)
 		loop(d);
@@ -426,7 +425,7 @@ static int run_heir(struct wgx_daemon *d, int ready_fd)
 	return 0;
 }
 
-static int daemon_run(const char *name, int ready_fd)
+static int daemon_run(const char *name, unsigned int workers, int ready_fd)
 {
 	static struct wgx_daemon d;
 	int status;
@@ -439,17 +438,17 @@ static int daemon_run(const char *name, int ready_fd)
 	wgx_answer_memory_watch();
 	raise_limits();
 	wgx_rcu_register();
-	status = name ? run(&d, name, ready_fd) : run_heir(&d, ready_fd);
+	status = name ? run(&d, name, workers, ready_fd) : run_heir(&d, ready_fd);
 	wgx_rcu_unregister();
 	return status;
 }
 
-int wgx_daemon_run(const char *name, int ready_fd)
+int wgx_daemon_run(const char *name, unsigned int workers, int ready_fd)
 {
-	return daemon_run(name, ready_fd);
+	return daemon_run(name, workers, ready_fd);
 }
 
 int wgx_daemon_succeed(int ready_fd)
 {
-	return daemon_run(NULL, ready_fd);
+	return daemon_run(NULL, 0, ready_fd);
 }

@@ -22,12 +22,13 @@ int wgx_start_lock_path(char *path, size_t size);
 
 /**
  * wgx_daemon_run() - be the daemon, beginning with the interface @name, until the last one is gone
+ * @workers: that seal for it; 0: one
  * @ready_fd: when @name answers on its UAPI socket, one byte 0 is written there and it is closed; when
  *	it cannot be made, the error text is written instead. -1: errors go to the log.
  *
  * The caller has forked and detached already if it wants to. Return: exit status.
  */
-int wgx_daemon_run(const char *name, int ready_fd);
+int wgx_daemon_run(const char *name, unsigned int workers, int ready_fd);
 
 #define WGX_DAEMON_OTHER_FORMAT 3
 /**

@@ -134,7 +134,8 @@ static void add_outward(const struct wgx_served *s, const struct pair *p, uint64
 		return;
 	}
 	add_bpf(wgx_steer_maps(s->steer)->drops, sum);
-	sum[WGX_DROP_STEER_NO_RING] += xsk_lost(s->path.xsk);
+	for (unsigned int q = 0; q < s->path.n_queues; q++)
+		sum[WGX_DROP_STEER_NO_RING] += xsk_lost(s->path.xsk[q]);
 	sum[WGX_DROP_EGRESS_BACKLOG] += above(p->far, s->base_far);
 }
 
@@ -201,9 +202,11 @@ uint64_t wgx_drops_unresolved(struct wgx_daemon *d, const struct wgx_bind *b)
 void wgx_drops_of_interface(struct wgx_served *s, uint64_t ret[WGX_DROP_COUNT])
 {
 	const struct pair p = query_pair(s);
+	struct wgx_seal_counters sealed;
 
+	wgx_iface_sealed(&s->path, &sealed);
 	memset(ret, 0, WGX_DROP_COUNT * sizeof(*ret));
-	add_counters(s->path.seal.drops, ret);
+	add_counters(sealed.drops, ret);
 	add_counters(s->path.open.drops, ret);
 	add_counters(s->drops, ret);
 	add_bpf(wgx_egress_maps(s->egress)->drops, ret);

@@ -82,12 +82,12 @@ static void close_gates(struct wgx_daemon *d)
 	/* in the order in which they give each other work */
 	wgx_worker_close(&d->opener);
 	wgx_protocol_close(&d->protocol);
-	wgx_worker_close(&d->sealer);
+	wgx_sealers_close(d);
 }
 
 static void open_gates(struct wgx_daemon *d)
 {
-	wgx_worker_open(&d->sealer);
+	wgx_sealers_open(d);
 	wgx_protocol_open(&d->protocol);
 	wgx_worker_open(&d->opener);
 }

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <wgx/bpf_abi.h>
 #include "net/link.h"
 #include "path/bind.h"
 #include "proto/codec.h"
@@ -50,7 +51,7 @@ struct wgx_inherited {
 	struct wgx_link link;
 	bool superframes;
 	int sockets[WGX_BIND_SOCKETS];
-	int xsk, umem;
+	int xsk[WGX_QUEUES_MAX], umem[WGX_QUEUES_MAX]; /* as many as @link has queues */
 	uint32_t ring_size;
 	bool multi_buffer;
 	int egress, steer; /* links */

@@ -136,6 +136,9 @@ static void link_of(struct wgx_codec *c, struct wgx_link *l)
 	wgx_codec_upto(c, &far, INT32_MAX);
 	wgx_codec_bytes(c, l->mac, sizeof(l->mac));
 	wgx_codec_bytes(c, l->far_mac, sizeof(l->far_mac));
+	wgx_codec_upto(c, &l->n_queues, WGX_QUEUES_MAX);
+	if (!l->n_queues)
+		c->failed = true;
 	l->ifindex = (int)near;
 	l->far_ifindex = (int)far;
 }
@@ -146,8 +149,10 @@ static void inherited(struct wgx_handover *h, struct wgx_inherited *i)
 	wgx_codec_bool(&h->c, &i->superframes);
 	for (int n = 0; n < WGX_BIND_SOCKETS; n++)
 		wgx_handover_fd(h, &i->sockets[n]);
-	wgx_handover_fd(h, &i->xsk);
-	wgx_handover_fd(h, &i->umem);
+	for (uint32_t n = 0; n < i->link.n_queues; n++) {
+		wgx_handover_fd(h, &i->xsk[n]);
+		wgx_handover_fd(h, &i->umem[n]);
+	}
 	wgx_codec_u32(&h->c, &i->ring_size);
 	wgx_codec_bool(&h->c, &i->multi_buffer);
 	wgx_handover_fd(h, &i->egress);
@@ -158,8 +163,13 @@ static void inherited(struct wgx_handover *h, struct wgx_inherited *i)
 static void counters(struct wgx_codec *c, struct wgx_served *s)
 {
 	uint32_t n = WGX_DROP_COUNT;
+	struct wgx_seal_counters sealed; /* of all seal workers: the first one's afterwards */
 
-#define X(name) wgx_codec_atomic(c, &s->path.seal.name);
+	wgx_iface_sealed(&s->path, &sealed);
+#define X(name)                            \
+	wgx_codec_atomic(c, &sealed.name); \
+	if (c->reading)                    \
+		wgx_count(&s->path.seal[0].name, atomic_load(&sealed.name));
 	WGX_SEAL_COUNTERS(X)
 #undef X
 #define X(name) wgx_codec_atomic(c, &s->path.open.name);

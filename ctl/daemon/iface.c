@@ -18,7 +18,7 @@
 
 /* Chunks of 4 KB: a ring that fits a cache is faster than a longer one (1024 against 4096: measured). */
 #define SEAL_RING 1024
-/* Descriptors on their way at most: 24 superframes. A ring of 1024 never overflows by them. */
+/* Descriptors on their way at most, of each queue: 24 superframes. A ring of 1024 never overflows by them. */
 #define CREDIT_LIMIT 448
 #define CREDIT_ALPHA 8
 /* ICMP unreachable, as many as the kernel sends in all by default (icmp_msgs_per_sec, _burst) */
@@ -78,7 +78,7 @@ static void op_send_reply(struct wgx_device *dev, const struct wgx_endpoint *to,
 
 static void op_seal_command(struct wgx_device *dev, struct wgx_peer *peer, uint32_t commands)
 {
-	wgx_seal_command(&wgx_served_of(dev)->daemon->sealer, peer, commands);
+	wgx_seal_command(&wgx_served_of(dev)->daemon->sealers[0], peer, commands);
 }
 
 static void op_stamp_floor(struct wgx_device *dev, uint8_t stamp[WGX_TIMESTAMP_LEN])
@@ -126,18 +126,21 @@ static int open_inject(struct wgx_served *s)
 	return s->path.icmp_fd < 0 ? s->path.icmp_fd : 0;
 }
 
-/* On the private namespace's thread: the far end's ring, program and sockets. */
+/* On the private namespace's thread: the far end's rings, program and sockets. */
 static int open_far_end(void *arg)
 {
 	struct wgx_served *s = arg;
-	int err;
+	int err = 0;
 
-	err = wgx_xsk_create(s->link.far_name, 0, SEAL_RING, false, s->superframes, &s->path.xsk);
+	for (unsigned int q = 0; !err && q < s->link.n_queues; q++) {
+		err = wgx_xsk_create(s->link.far_name, q, SEAL_RING, false, s->superframes,
+				     &s->path.xsk[q]);
+		if (!err)
+			err = wgx_steer_set_xsk(s->steer, q, s->path.xsk[q]->fd);
+	}
 	if (err)
 		return err;
-	err = wgx_steer_set_xsk(s->steer, 0, s->path.xsk->fd);
-	if (err)
-		return err;
+	s->path.n_queues = s->link.n_queues;
 	err = wgx_hook_attach(wgx_steer_hook(s->steer), s->link.far_ifindex);
 	if (err)
 		return err;
@@ -174,21 +177,28 @@ static bool take_spare(struct wgx_served *s)
 
 static int load_programs(struct wgx_served *s)
 {
+	int err = take_spare(s) ? 0 : load_pair(s->daemon->features, &s->egress, &s->steer);
+
+	return err ?: wgx_mirror_init(&s->mirror, wgx_egress_maps(s->egress));
+}
+
+/* Flow control by the queues that the pair has, and a worker for each of them */
+static int configure_queues(struct wgx_served *s)
+{
+	const struct wgx_egress_maps *maps = wgx_egress_maps(s->egress);
 	const struct wgx_bpf_config config = {
 		.credit_limit = CREDIT_LIMIT,
 		.credit_alpha = CREDIT_ALPHA,
+		.queues = s->link.n_queues,
 	};
 	const uint32_t zero = 0;
-	int err;
+	int err = 0;
 
-	err = take_spare(s) ? 0 : load_pair(s->daemon->features, &s->egress, &s->steer);
+	if (bpf_map_update_elem(maps->config, &zero, &config, BPF_ANY))
+		err = -errno;
 	if (!err)
-		err = wgx_mirror_init(&s->mirror, wgx_egress_maps(s->egress));
-	if (err)
-		return err;
-	if (bpf_map_update_elem(wgx_egress_maps(s->egress)->config, &zero, &config, BPF_ANY))
-		return -errno;
-	return wgx_credit_open(&s->path.credit, wgx_egress_maps(s->egress)->credit);
+		err = wgx_credit_open(&s->path.credit, maps->credit, s->link.n_queues);
+	return err ?: wgx_workers_need(s->daemon, s->link.n_queues);
 }
 
 static int pin_maps(struct wgx_served *s)
@@ -254,7 +264,8 @@ static void free_served(struct wgx_served *s)
 	if (s->egress)
 		wgx_hook_detach(wgx_egress_hook(s->egress));
 	wgx_steer_free(s->steer);
-	wgx_xsk_destroy(s->path.xsk);
+	for (unsigned int q = 0; q < WGX_QUEUES_MAX; q++)
+		wgx_xsk_destroy(s->path.xsk[q]);
 	if (s->path.inject_fd >= 0)
 		close(s->path.inject_fd);
 	if (s->path.icmp_fd >= 0)
@@ -356,9 +367,10 @@ static void learn_link(struct wgx_served *s)
 	wgx_served_link(s, &e);
 }
 
-int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_t size)
+int wgx_served_create(struct wgx_daemon *d, const char *name, unsigned int workers, char *error,
+		      size_t size)
 {
-	struct wgx_link_options options = {0};
+	struct wgx_link_options options = {.n_queues = workers ?: 1};
 	const char *what = "memory";
 	struct wgx_served *s;
 	int err;
@@ -380,6 +392,10 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 		goto free_s;
 	wgx_iface_set_mac(&s->path, s->link.mac);
 	wgx_coalesce_init(s->path.coalescer, s->link.mac, d->features->uso);
+	what = "its queues and workers";
+	err = configure_queues(s);
+	if (err)
+		goto delete_link;
 	what = "AF_XDP on its far end";
 	err = wgx_netns_call(d->ns, open_far_end, s);
 	if (err)
@@ -406,6 +422,10 @@ int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_
 	wgx_lan_join(s);
 	wgx_tell_interface(s, WGX_NEWS_INTERFACE_ADDED);
 	learn_link(s);
+	if (workers && workers != s->link.n_queues)
+		wgx_log(WGX_LOG_WARN,
+			"%s: was there with %u queues, so that %u workers seal, not %u", name,
+			s->link.n_queues, s->link.n_queues, workers);
 	wgx_log(WGX_LOG_INFO, "%s: %s, %s", name, s->link.adopted ? "taken over" : "created",
 		s->superframes ? "superframes" : "one packet a frame");
 	return 0;
@@ -463,15 +483,17 @@ static int inherit_far_end(void *arg)
 {
 	struct far_call *c = arg;
 	struct wgx_served *s = c->s;
-	int err;
+	int err = 0;
 
-	err = wgx_xsk_adopt(c->from->xsk, c->from->umem, c->from->ring_size, c->from->multi_buffer,
-			    &s->path.xsk);
+	for (unsigned int q = 0; !err && q < s->link.n_queues; q++) {
+		err = wgx_xsk_adopt(c->from->xsk[q], c->from->umem[q], c->from->ring_size,
+				    c->from->multi_buffer, &s->path.xsk[q]);
+		if (!err)
+			err = wgx_steer_set_xsk(s->steer, q, s->path.xsk[q]->fd);
+	}
 	if (err)
 		return err;
-	err = wgx_steer_set_xsk(s->steer, 0, s->path.xsk->fd);
-	if (err)
-		return err;
+	s->path.n_queues = s->link.n_queues;
 	return open_inject(s);
 }
 
@@ -482,14 +504,16 @@ void wgx_served_bequeath(const struct wgx_served *s, struct wgx_inherited *ret)
 	*ret = (struct wgx_inherited){
 		.link = s->link,
 		.superframes = s->superframes,
-		.xsk = s->path.xsk->fd,
-		.umem = s->path.xsk->umem.memfd,
-		.ring_size = s->path.xsk->ring_size,
-		.multi_buffer = s->path.xsk->multi_buffer,
+		.ring_size = s->path.xsk[0]->ring_size,
+		.multi_buffer = s->path.xsk[0]->multi_buffer,
 		.egress = wgx_egress_hook(s->egress)->link,
 		.steer = wgx_steer_hook(s->steer)->link,
 		.listener = s->uapi_listener.fd,
 	};
+	for (unsigned int q = 0; q < s->path.n_queues; q++) {
+		ret->xsk[q] = s->path.xsk[q]->fd;
+		ret->umem[q] = s->path.xsk[q]->umem.memfd;
+	}
 	for (int i = 0; i < WGX_BIND_SOCKETS; i++)
 		ret->sockets[i] = b ? b->fds[i] : -1;
 }
@@ -508,6 +532,8 @@ int wgx_served_inherit(struct wgx_daemon *d, struct wgx_inherited *from, struct 
 		return -EOPNOTSUPP;
 	wgx_mirror_identity(s->path.dev, NULL);
 	err = load_programs(s);
+	if (!err)
+		err = configure_queues(s);
 	if (err)
 		return err;
 	wgx_iface_set_mac(&s->path, s->link.mac);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which ports the workers serve, from what there is: interfaces, the collector, devices, sockets. */
+#include <errno.h>
 #include <stdlib.h>
 #include "daemon/state.h"
 
@@ -42,6 +43,7 @@ static void add_socket(struct wgx_portset *set, int fd, struct wgx_iface *iface)
 			(struct wgx_port){.kind = WGX_PORT_SOCKET, .fd = fd, .iface = iface};
 }
 
+/* @seal: one for each seal worker. A queue is always the same worker's: so is a flow, and its order is kept. */
 static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_portset *open)
 {
 	struct wgx_attached *a;
@@ -51,14 +53,17 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 		add_xsk(open, WGX_PORT_COLLECTOR, d->collector.xsk, NULL, 0);
 	cds_list_for_each_entry(a, &d->attached, all)
 		for (unsigned int i = 0; i < a->n_xsks; i++)
-			add_xsk(a->lan_xdp ? seal : open,
+			add_xsk(a->lan_xdp ? &seal[i % d->n_sealers] : open,
 				a->lan_xdp ? WGX_PORT_LAN : WGX_PORT_DEVICE, a->xsks[i], NULL,
 				a->ifindex);
 	cds_list_for_each_entry(s, &d->ifaces, all) {
 		const struct wgx_bind *b = wgx_read(s->path.bind);
 
-		seal->ifaces[seal->n_ifaces++] = open->ifaces[open->n_ifaces++] = &s->path;
-		add_xsk(seal, WGX_PORT_WG, s->path.xsk, &s->path, 0);
+		open->ifaces[open->n_ifaces++] = &s->path;
+		for (unsigned int i = 0; i < d->n_sealers; i++)
+			seal[i].ifaces[seal[i].n_ifaces++] = &s->path;
+		for (unsigned int q = 0; q < s->path.n_queues; q++)
+			add_xsk(&seal[q], WGX_PORT_WG, s->path.xsk[q], &s->path, 0);
 		if (b) {
 			add_socket(open, b->fd4, &s->path);
 			add_socket(open, b->fd6, &s->path);
@@ -66,25 +71,35 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 	}
 }
 
+static int alloc_set(struct wgx_portset *set, unsigned int ports, unsigned int ifaces)
+{
+	set->ports = calloc(ports + 1, sizeof(*set->ports));
+	set->ifaces = calloc(ifaces + 1, sizeof(struct wgx_iface *));
+	return set->ports && set->ifaces ? 0 : -ENOMEM;
+}
+
+static void free_set(struct wgx_portset *set)
+{
+	free(set->ports);
+	free(set->ifaces);
+}
+
 int wgx_ports_update(struct wgx_daemon *d)
 {
 	unsigned int ifaces = count_ifaces(d), xsks = count_device_xsks(d);
-	struct wgx_portset seal = {0}, open = {0};
-	int err = -ENOMEM;
+	struct wgx_portset seal[WGX_QUEUES_MAX] = {0}, open = {0};
+	int err = alloc_set(&open, 1 + xsks + 2 * ifaces, ifaces);
 
-	seal.ports = calloc(ifaces + xsks + 1, sizeof(*seal.ports));
-	open.ports = calloc(1 + xsks + 2 * ifaces, sizeof(*open.ports));
-	seal.ifaces = calloc(ifaces + 1, sizeof(struct wgx_iface *));
-	open.ifaces = calloc(ifaces + 1, sizeof(struct wgx_iface *));
-	if (seal.ports && open.ports && seal.ifaces && open.ifaces) {
-		collect(d, &seal, &open);
-		err = wgx_worker_set(&d->sealer, &seal);
-		if (!err)
-			err = wgx_worker_set(&d->opener, &open);
-	}
-	free(seal.ports);
-	free(open.ports);
-	free(seal.ifaces);
-	free(open.ifaces);
+	for (unsigned int i = 0; !err && i < d->n_sealers; i++)
+		err = alloc_set(&seal[i], ifaces + xsks, ifaces);
+	if (!err)
+		collect(d, seal, &open);
+	for (unsigned int i = 0; !err && i < d->n_sealers; i++)
+		err = wgx_worker_set(&d->sealers[i], &seal[i]);
+	if (!err)
+		err = wgx_worker_set(&d->opener, &open);
+	for (unsigned int i = 0; i < d->n_sealers; i++)
+		free_set(&seal[i]);
+	free_set(&open);
 	return err;
 }

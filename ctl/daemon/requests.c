@@ -23,14 +23,17 @@ static json_t *refuse(int err, const char *error)
 static json_t *do_create(struct wgx_control_client *c, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "interface"));
+	json_int_t workers = json_integer_value(json_object_get(request, "workers"));
 	char error[256];
 	int err;
 
 	if (!name)
 		return refuse(-EINVAL, "create: no interface named");
+	if (workers < 0 || workers > WGX_QUEUES_MAX)
+		return refuse(-EINVAL, "create: so many workers there cannot be");
 	if (c->waits_for)
 		return refuse(-EBUSY, "create: this connection waits for an interface already");
-	err = wgx_served_create(c->daemon, name, error, sizeof(error));
+	err = wgx_served_create(c->daemon, name, (unsigned int)workers, error, sizeof(error));
 	if (err)
 		return refuse(err, error);
 	if (json_is_true(json_object_get(request, "wait"))) {

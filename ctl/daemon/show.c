@@ -41,8 +41,10 @@ static json_t *counters_json(const struct wgx_served *s)
 {
 	json_t *o = json_object();
 	uint64_t n[WGX_CTR_COUNT];
+	struct wgx_seal_counters sealed;
 
-#define X(name) json_object_set_new(o, #name, integer(load(&s->path.seal.name)));
+	wgx_iface_sealed(&s->path, &sealed);
+#define X(name) json_object_set_new(o, #name, integer(load(&sealed.name)));
 	WGX_SEAL_COUNTERS(X)
 #undef X
 #define X(name) json_object_set_new(o, #name, integer(load(&s->path.open.name)));
@@ -192,7 +194,8 @@ static json_t *rings_json(struct wgx_daemon *d)
 	struct wgx_served *s;
 
 	cds_list_for_each_entry(s, &d->ifaces, all)
-		add_ring(list, s->link.name, 0, s->path.xsk);
+		for (unsigned int q = 0; q < s->path.n_queues; q++)
+			add_ring(list, s->link.name, q, s->path.xsk[q]);
 	if (d->collector.there)
 		add_ring(list, d->collector.link.name, 0, d->collector.xsk);
 	cds_list_for_each_entry(a, &d->attached, all)
@@ -225,6 +228,7 @@ static json_t *interface_json(struct wgx_served *s, bool with_peers, const struc
 	json_object_set_new(o, "name", json_string(s->link.name));
 	json_object_set_new(o, "ifindex", integer((uint64_t)s->link.ifindex));
 	json_object_set_new(o, "mtu", integer(atomic_load(&dev->mtu)));
+	json_object_set_new(o, "sealers", integer(s->path.n_queues));
 	json_object_set_new(o, "aead", json_string(wgx_aead_name()));
 	json_object_set_new(o, "mode", json_string(mode_wg(s)));
 	json_object_set_new(o, "mode_in", json_string(mode_in(s->daemon)));
@@ -274,19 +278,23 @@ static json_t *handshakes_json(struct wgx_protocol *p)
 	return o;
 }
 
+static void add_worker(json_t *list, const struct wgx_worker *w)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "name", json_string(w->name));
+	json_object_set_new(o, "rounds", integer(load(&w->rounds)));
+	json_object_set_new(o, "sleeps", integer(load(&w->sleeps)));
+	json_array_append_new(list, o);
+}
+
 static json_t *workers_json(struct wgx_daemon *d)
 {
-	const struct wgx_worker *workers[] = {&d->sealer, &d->opener};
 	json_t *list = json_array();
 
-	for (int i = 0; i < 2; i++) {
-		json_t *o = json_object();
-
-		json_object_set_new(o, "name", json_string(workers[i]->ops->name));
-		json_object_set_new(o, "rounds", integer(load(&workers[i]->rounds)));
-		json_object_set_new(o, "sleeps", integer(load(&workers[i]->sleeps)));
-		json_array_append_new(list, o);
-	}
+	for (unsigned int i = 0; i < d->n_sealers; i++)
+		add_worker(list, &d->sealers[i]);
+	add_worker(list, &d->opener);
 	return list;
 }
 
@@ -305,8 +313,9 @@ static json_t *threads_json(struct wgx_daemon *d)
 {
 	json_t *list = json_array();
 
-	add_thread(list, d->sealer.ops->name, d->sealer.thread);
-	add_thread(list, d->opener.ops->name, d->opener.thread);
+	for (unsigned int i = 0; i < d->n_sealers; i++)
+		add_thread(list, d->sealers[i].name, d->sealers[i].thread);
+	add_thread(list, d->opener.name, d->opener.thread);
 	add_thread(list, "wgx-protocol", d->protocol.thread);
 	add_thread(list, "wgx-control", pthread_self());
 	return list;

@@ -149,7 +149,8 @@ struct wgx_daemon {
 	struct wgx_floors *floors; /* the index's */
 	struct wgx_stamps stamps;
 	struct wgx_protocol protocol;
-	struct wgx_worker sealer, opener;
+	struct wgx_worker sealers[WGX_QUEUES_MAX], opener;
+	unsigned int n_sealers; /* that run; see daemon/workers.c */
 	struct wgx_seal_env seal_env;
 	struct wgx_open_env open_env;
 	pthread_mutex_t
@@ -193,8 +194,15 @@ struct wgx_daemon {
 
 /* daemon/iface.c */
 
-/** wgx_served_create() - @error: for the user, of @size bytes, on failure. 0 or a negative errno. */
-int wgx_served_create(struct wgx_daemon *d, const char *name, char *error, size_t size);
+/**
+ * wgx_served_create() - make an interface, or take over that of a dead daemon
+ * @workers: that seal for it, up to WGX_QUEUES_MAX; 0: one. One that is taken over has as many as before.
+ * @error: for the user, of @size bytes, on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int wgx_served_create(struct wgx_daemon *d, const char *name, unsigned int workers, char *error,
+		      size_t size);
 /** wgx_served_delete() - links, sockets, pins, everything */
 void wgx_served_delete(struct wgx_served *s);
 struct wgx_served *wgx_served_find(struct wgx_daemon *d, const char *name);
@@ -230,9 +238,18 @@ void wgx_sockets_unbind(struct wgx_device *dev);
 /** wgx_sockets_inherit() - @b, of another process, are the interface's, which had none; under the model's lock */
 int wgx_sockets_inherit(struct wgx_served *s, struct wgx_bind *b);
 
+/* daemon/workers.c */
+
+/** wgx_workers_need() - start more until there are @n, at most WGX_QUEUES_MAX; 0 or a negative errno. They have no ports yet. */
+int wgx_workers_need(struct wgx_daemon *d, unsigned int n);
+/** wgx_sealers_close(), wgx_sealers_open() - as wgx_worker_close() and _open(), all of them */
+void wgx_sealers_close(struct wgx_daemon *d);
+void wgx_sealers_open(struct wgx_daemon *d);
+void wgx_sealers_stop(struct wgx_daemon *d);
+
 /* daemon/ports.c */
 
-/** wgx_ports_update() - give both workers the ports that there are now; 0 or -ENOMEM */
+/** wgx_ports_update() - give all workers the ports that there are now; 0 or -ENOMEM */
 int wgx_ports_update(struct wgx_daemon *d);
 
 /* daemon/attach.c */

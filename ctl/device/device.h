@@ -68,11 +68,12 @@ struct wgx_peer {
 	bool timed; /* under the lock: it is in the heap, or will be in a moment */
 	uint64_t deadline; /* boot ns; the protocol thread's own */
 	size_t heap_slot;
-	/* the seal worker's queue */
+	/* the first seal worker's queue */
 	struct wgx_peer_link seal_link;
 	_Atomic uint32_t seal_commands;
-	_Atomic bool stages; /* the seal worker has ever kept a packet back */
-	struct wgx_staged *staged; /* the seal worker's own */
+	_Atomic bool stages; /* a seal worker has ever kept a packet back */
+	_Atomic bool waiting; /* one is kept back now: what comes after it stays behind it */
+	struct wgx_staged *staged; /* under the seal workers' lock */
 	/* where its messages go past the stack */
 	struct wgx_hop
 		*hop; /* RCU: the control thread's, which frees what it replaces; NULL: not known */

@@ -18,7 +18,7 @@ static inline void wgx_count(_Atomic uint64_t *c, uint64_t n)
 			      memory_order_relaxed);
 }
 
-/** wgx_count_shared() - add to one of the few counters that two threads write */
+/** wgx_count_shared() - add to one of the few counters that several threads write */
 static inline void wgx_count_shared(_Atomic uint64_t *c, uint64_t n)
 {
 	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
@@ -30,7 +30,7 @@ static inline void wgx_count_shared(_Atomic uint64_t *c, uint64_t n)
  */
 /* clang-format off */
 #define WGX_PEER_DROPS(X)                                                                          \
-	/* the seal worker's */                                                                    \
+	/* the seal workers' */                                                                    \
 	X(SEAL_MALFORMED) X(SEAL_NO_ENDPOINT) X(SEAL_STAGED_FULL) X(SEAL_STAGED_EXPIRED)           \
 	X(SEND_ERROR) X(SEND_TOO_BIG)                                                              \
 	/* the open worker's */                                                                    \
@@ -66,14 +66,14 @@ static inline enum wgx_peer_drop wgx_peer_drop_slot(enum wgx_drop_reason reason)
 	}
 }
 
-/** wgx_peer_drops_add() - @packets lost; nothing where the reason is not counted by peer. The reason's writer. */
+/** wgx_peer_drops_add() - @packets lost; nothing where the reason is not counted by peer; any thread */
 static inline void wgx_peer_drops_add(struct wgx_peer_drops *d, enum wgx_drop_reason reason,
 				      uint64_t packets)
 {
 	enum wgx_peer_drop slot = wgx_peer_drop_slot(reason);
 
 	if (slot != WGX_PEER_DROP_COUNT)
-		wgx_count(&d->n[slot], packets);
+		wgx_count_shared(&d->n[slot], packets);
 }
 
 /** wgx_peer_drops_get() - packets lost so far for @reason; any thread */

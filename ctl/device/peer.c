@@ -101,7 +101,9 @@ void wgx_peer_remove(struct wgx_peer *peer)
 	struct wgx_device *dev = peer->dev;
 
 	part(peer);
-	atomic_store_explicit(&peer->dead, true, memory_order_release);
+	atomic_store(
+		&peer->dead,
+		true); /* before we look whether it has anything staged, see stage() of path/seal.c */
 	wgx_session_stop(&peer->session);
 	wgx_peer_replace_end(peer);
 	wgx_peer_remove_all_prefixes(peer);

@@ -9,6 +9,7 @@
 #include <linux/veth.h>
 #include <netlink/attr.h>
 #include <string.h>
+#include <wgx/bpf_abi.h>
 #include "net/ethtool.h"
 #include "net/holder.h"
 #include "net/netlink.h"
@@ -73,6 +74,7 @@ static int parse_info(void *arg, const struct nlmsghdr *nlh)
 		.link_nsid = (int)wgx_nl_u32(tb[IFLA_LINK_NETNSID], (uint32_t)-1),
 		.master = (int)wgx_nl_u32(tb[IFLA_MASTER], 0),
 		.n_rx_queues = wgx_nl_u32(tb[IFLA_NUM_RX_QUEUES], 1),
+		.n_tx_queues = wgx_nl_u32(tb[IFLA_NUM_TX_QUEUES], 1),
 	};
 	nla_strlcpy(ret->name, tb[IFLA_IFNAME], sizeof(ret->name));
 	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == sizeof(ret->mac))
@@ -258,17 +260,23 @@ static int check_name(const char *name)
 }
 
 static int put_end(struct nl_msg *msg, const char *name, const uint8_t *mac, uint32_t mtu,
-		   uint32_t n_queues)
+		   uint32_t tx_queues, uint32_t rx_queues)
 {
 	NLA_PUT_STRING(msg, IFLA_IFNAME, name);
 	NLA_PUT(msg, IFLA_ADDRESS, 6, mac);
 	NLA_PUT_U32(msg, IFLA_MTU, mtu);
-	NLA_PUT_U32(msg, IFLA_NUM_TX_QUEUES, n_queues);
-	NLA_PUT_U32(msg, IFLA_NUM_RX_QUEUES, n_queues);
+	NLA_PUT_U32(msg, IFLA_NUM_TX_QUEUES, tx_queues);
+	NLA_PUT_U32(msg, IFLA_NUM_RX_QUEUES, rx_queues);
 	return 0;
 
 nla_put_failure:
 	return -ENOMEM;
+}
+
+/* Queue q of the far end gets what is sent by queue q + 1: bpf/credit.h tells why */
+static uint32_t to_send_by(uint32_t far_queues)
+{
+	return far_queues > 1 ? far_queues + 1 : 1;
 }
 
 static int put_far_end(struct nl_msg *msg, const struct pair *p)
@@ -286,7 +294,7 @@ static int put_far_end(struct nl_msg *msg, const struct pair *p)
 	data = nla_nest_start(msg, IFLA_INFO_DATA);
 	peer = data ? nla_nest_start(msg, VETH_INFO_PEER) : NULL;
 	if (!peer || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) ||
-	    put_end(msg, FAR_NAME, far_mac, WGX_LINK_MTU_MAX, p->n_queues) ||
+	    put_end(msg, FAR_NAME, far_mac, WGX_LINK_MTU_MAX, 1, p->n_queues) ||
 	    nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)p->far_netns))
 		return -ENOMEM;
 	nla_nest_end(msg, peer);
@@ -305,7 +313,8 @@ static int create_pair(const struct pair *p)
 	struct nl_msg *msg = link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi);
 	int err = -ENOMEM;
 
-	if (msg && !put_end(msg, p->name, near_mac, BIRTH_MTU, p->n_queues) && !put_far_end(msg, p))
+	if (msg && !put_end(msg, p->name, near_mac, BIRTH_MTU, to_send_by(p->n_queues), 1) &&
+	    !put_far_end(msg, p))
 		err = wgx_nl_call_once(msg, NULL, NULL);
 	nlmsg_free(msg);
 	return err;
@@ -409,6 +418,8 @@ static int configure_far(void *arg)
 	if (!err)
 		err = change_flags(info.ifindex, IFF_NOARP | IFF_UP,
 				   IFF_NOARP | IFF_MULTICAST | IFF_UP);
+	if (info.n_rx_queues < c->link->n_queues)
+		c->link->n_queues = info.n_rx_queues;
 	memcpy(c->link->far_name, info.name, sizeof(info.name));
 	memcpy(c->link->far_mac, info.mac, sizeof(info.mac));
 	return err;
@@ -425,6 +436,9 @@ static int configure(struct wgx_netns *ns, const struct wgx_link_info *info,
 	memcpy(link->mac, info->mac, sizeof(info->mac));
 	link->ifindex = info->ifindex;
 	link->far_ifindex = info->link;
+	link->n_queues = WGX_QUEUES_MAX;
+	while (link->n_queues > 1 && to_send_by(link->n_queues) > info->n_tx_queues)
+		link->n_queues--;
 	err = configure_near(info, options);
 	return err ?: wgx_netns_call(ns, configure_far, &call);
 }

@@ -20,6 +20,7 @@
  * @far_name: as the private namespace knows it
  * @mac: of NAME: the destination address of what is injected at the far end
  * @far_mac: of the far end
+ * @n_queues: that packets can go by from NAME to the far end, up to WGX_QUEUES_MAX
  * @adopted: the pair was there already
  */
 struct wgx_link {
@@ -29,13 +30,15 @@ struct wgx_link {
 	int far_ifindex;
 	uint8_t mac[6];
 	uint8_t far_mac[6];
+	uint32_t n_queues;
 	bool adopted;
 };
 
 /** struct wgx_link_options - zero is right for kernels with superframes but for @superframes itself */
 struct wgx_link_options {
 	bool superframes; /* keep TSO, USO and checksum offload; false: they are switched off */
-	uint32_t n_queues; /* receive and transmit queues of both ends; 0 counts as 1 */
+	uint32_t
+		n_queues; /* from NAME to the far end, where they are made, up to WGX_QUEUES_MAX; 0 counts as 1 */
 };
 
 /**
@@ -91,7 +94,7 @@ struct wgx_link_info {
 	uint32_t mtu;
 	uint32_t flags; /* IFF_UP, IFF_LOWER_UP, IFF_NOARP, … */
 	uint16_t type; /* ARPHRD_* */
-	uint32_t n_rx_queues;
+	uint32_t n_rx_queues, n_tx_queues;
 	uint64_t tx_dropped; /* of a veth: frames that the other end's backlog did not take */
 	uint8_t mac[6]; /* of Ethernet devices */
 };

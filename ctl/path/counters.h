@@ -42,6 +42,7 @@
 struct wgx_seal_counters {
 	WGX_SEAL_COUNTERS(X)
 	_Atomic uint64_t drops[WGX_DROP_COUNT];
+	char apart[64]; /* from the next worker's */
 };
 struct wgx_open_counters {
 	WGX_OPEN_COUNTERS(X)

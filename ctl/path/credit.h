@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The consumer's half of the flow control that bpf/credit.h produces: see struct wgx_credit.
+ * The consumers' half of the flow control that bpf/credit.h produces: see struct wgx_credit.
+ *
+ * Where there is one queue, one thread calls the functions here. Where there are more, each queue has a thread of its
+ * own; a bucket's frames come by its queue, but for those that somebody has sent to another: a socket keeps its queue for
+ * a while when its hash changes, and who administers the host may choose queues (XPS). They count all the same.
  *
  * Frames may be lost between egress and ring, and take their credit along. Each stamp carries its
  * bucket's produced count, so the next frame of the bucket makes up for the lost ones before it; what no
@@ -16,20 +20,21 @@
 #define WGX_CREDIT_HEAL_NS 20000000ull
 
 struct wgx_credit_view {
-	struct wgx_credit *map; /* WGX_CREDIT_BUCKETS + 1, shared with BPF */
-	uint64_t healed_at;
+	struct wgx_credit *map; /* WGX_CREDIT_ENTRIES, shared with BPF */
+	unsigned int queues; /* 0 counts as 1 */
+	uint64_t healed_at[WGX_QUEUES_MAX];
 	uint64_t seen[WGX_CREDIT_BUCKETS]; /* produced, at the last healing */
 };
 
-/** wgx_credit_open() - map the credit map @fd; 0 or a negative errno */
-int wgx_credit_open(struct wgx_credit_view *v, int fd);
+/** wgx_credit_open() - map the credit map @fd, of a far end with @queues, 1 to WGX_QUEUES_MAX; 0 or a negative errno */
+int wgx_credit_open(struct wgx_credit_view *v, int fd, unsigned int queues);
 void wgx_credit_close(struct wgx_credit_view *v);
 
-/** wgx_credit_consume() - the frame with this stamp came out of the ring; untrusted values are harmless */
+/** wgx_credit_consume() - the frame with this stamp came out of a ring; untrusted values are harmless; any thread */
 void wgx_credit_consume(struct wgx_credit_view *v, uint16_t bucket, uint16_t seq);
-/** wgx_credit_outstanding() - descriptors on their way, or lost */
-bool wgx_credit_outstanding(const struct wgx_credit_view *v);
-/** wgx_credit_heal() - to be called often; acts once in HEAL_NS. Return: descriptors given back. */
-uint64_t wgx_credit_heal(struct wgx_credit_view *v, uint64_t boot);
+/** wgx_credit_outstanding() - descriptors of @queue on their way, or lost */
+bool wgx_credit_outstanding(const struct wgx_credit_view *v, unsigned int queue);
+/** wgx_credit_heal() - by the thread of @queue, to be called often; acts once in HEAL_NS. Return: descriptors given back. */
+uint64_t wgx_credit_heal(struct wgx_credit_view *v, unsigned int queue, uint64_t boot);
 
 #endif

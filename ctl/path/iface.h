@@ -19,12 +19,13 @@ struct wgx_iface {
 	struct wgx_bind *bind; /* RCU; NULL while the link is down */
 	_Atomic uint64_t mac; /* of wg0: wgx_iface_mac() */
 
-	/* the seal worker's */
-	struct wgx_xsk *xsk; /* on wg0's far end */
+	/* the seal workers' */
+	unsigned int n_queues; /* of wg0's far end */
+	struct wgx_xsk *xsk[WGX_QUEUES_MAX]; /* by queue, each with the worker of that number */
 	struct wgx_credit_view credit;
 	int icmp_fd; /* into wg0, for ICMP unreachable */
-	struct wgx_icmp_limit icmp_limit;
-	struct wgx_seal_counters seal;
+	struct wgx_icmp_limit icmp_limit; /* under wgx_seal_env.lock */
+	struct wgx_seal_counters seal[WGX_QUEUES_MAX]; /* by worker */
 
 	/* the open worker's */
 	int inject_fd; /* into wg0 */
@@ -32,6 +33,22 @@ struct wgx_iface {
 	bool touched; /* the coalescer holds packets */
 	struct wgx_open_counters open;
 };
+
+/** wgx_iface_sealed() - what all seal workers have counted, together; any thread */
+static inline void wgx_iface_sealed(const struct wgx_iface *i, struct wgx_seal_counters *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned int w = 0; w < WGX_QUEUES_MAX; w++) {
+		const struct wgx_seal_counters *c = &i->seal[w];
+
+#define X(name) wgx_count(&ret->name, atomic_load_explicit(&c->name, memory_order_relaxed));
+		WGX_SEAL_COUNTERS(X)
+#undef X
+		for (unsigned int r = 0; r < WGX_DROP_COUNT; r++)
+			wgx_count(&ret->drops[r],
+				  atomic_load_explicit(&c->drops[r], memory_order_relaxed));
+	}
+}
 
 /** wgx_iface_set_mac() - wg0's address, which somebody may change at any time; any one thread */
 static inline void wgx_iface_set_mac(struct wgx_iface *i, const uint8_t mac[6])

@@ -27,13 +27,32 @@ struct sealer {
 	struct wgx_aead *aead;
 	struct wgx_sendbuf out;
 	struct wgx_segmenter segmenter;
+	bool flushing; /* and so it has the lock */
 };
 
-/* @peer: NULL where it is not known */
-static void drop(struct wgx_iface *i, struct wgx_peer *peer, enum wgx_drop_reason reason,
-		 uint64_t packets)
+static struct wgx_seal_counters *counters(const struct wgx_worker *w, struct wgx_iface *i)
 {
-	wgx_count(&i->seal.drops[reason], packets);
+	return &i->seal[w->number];
+}
+
+/* The lock is for what is seldom. Its holder waits for nothing, so that to wait for it keeps no grace period long. */
+static void lock(struct wgx_worker *w)
+{
+	if (!((struct sealer *)w->state)->flushing)
+		pthread_mutex_lock(&((struct wgx_seal_env *)w->env)->lock);
+}
+
+static void unlock(struct wgx_worker *w)
+{
+	if (!((struct sealer *)w->state)->flushing)
+		pthread_mutex_unlock(&((struct wgx_seal_env *)w->env)->lock);
+}
+
+/* @peer: NULL where it is not known */
+static void drop(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
+		 enum wgx_drop_reason reason, uint64_t packets)
+{
+	wgx_count(&counters(w, i)->drops[reason], packets);
 	if (peer)
 		wgx_peer_drops_add(&peer->drops, reason, packets);
 }
@@ -53,8 +72,12 @@ static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const 
 	struct wgx_inject_result result;
 	uint8_t packet[1280];
 	size_t len;
+	bool may;
 
-	if (!wgx_icmp_limit_take(&i->icmp_limit, w->boot))
+	lock(w);
+	may = wgx_icmp_limit_take(&i->icmp_limit, w->boot);
+	unlock(w);
+	if (!may)
 		return;
 	len = wgx_icmp_unreachable(f->iov[0].iov_base, f->iov[0].iov_len, packet, sizeof(packet));
 	if (!len)
@@ -68,7 +91,7 @@ static void answer_unreachable(struct wgx_worker *w, struct wgx_iface *i, const 
 	gso.iov[0] = (struct iovec){.iov_base = &gso.link, .iov_len = sizeof(gso.link)};
 	gso.iov[1] = (struct iovec){.iov_base = packet, .iov_len = len};
 	wgx_inject(i->icmp_fd, &gso, 1, UINT32_MAX, &result);
-	wgx_count(&i->seal.icmp_sent, result.sent_packets);
+	wgx_count(&counters(w, i)->icmp_sent, result.sent_packets);
 }
 
 /* One plaintext packet into a message at @to: @packet is @to's payload already, or lies elsewhere. */
@@ -95,18 +118,48 @@ static size_t seal_packet(struct sealer *s, const struct wgx_keypair *kp, uint64
 	return WGX_DATA_OVERHEAD + padded;
 }
 
+/* Keep a copy of @f until there is a key. */
 static void stage(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
 		  const struct wgx_frame *f)
 {
-	unsigned int packets = count_packets(w, f),
-		     lost = wgx_staged_put(&peer->staged, f, packets);
+	struct sealer *s = w->state;
+	unsigned int packets, lost;
+	bool dead;
 
-	/* before the handshake is asked for: who has the link come up meanwhile sees one or the other */
+	if (!s->flushing)
+		wgx_sendbuf_flush(&s->out); /* what has a key already leaves before what has none */
+	packets = count_packets(w, f);
+	lock(w);
+	/*
+	 * Before the handshake is asked for: who has the link come up meanwhile sees one or the other. And before we
+	 * look whether the peer is dead: if it is not, who removes it will see that there is something to bury.
+	 */
 	atomic_store(&peer->stages, true);
-	wgx_count(&i->seal.staged_packets, packets);
+	dead = atomic_load(&peer->dead);
+	lost = dead ? packets : wgx_staged_put(&peer->staged, f, packets);
+	if (wgx_staged_any(peer->staged))
+		atomic_store_explicit(&peer->waiting, true, memory_order_relaxed);
+	unlock(w);
+	if (dead) {
+		drop(w, i, NULL, WGX_DROP_SEAL_NO_PEER, packets);
+		return;
+	}
+	wgx_count(&counters(w, i)->staged_packets, packets);
 	if (lost)
-		drop(i, peer, WGX_DROP_SEAL_STAGED_FULL, lost);
+		drop(w, i, peer, WGX_DROP_SEAL_STAGED_FULL, lost);
 	wgx_session_want_handshake(&peer->session, w->boot);
+}
+
+/* Forget what is kept back; return: packets */
+static unsigned int unstage(struct wgx_worker *w, struct wgx_peer *peer)
+{
+	unsigned int lost;
+
+	lock(w);
+	lost = wgx_staged_drop(peer->staged);
+	atomic_store_explicit(&peer->waiting, false, memory_order_release);
+	unlock(w);
+	return lost;
 }
 
 /* What was sealed, for the counters and the timers. */
@@ -135,10 +188,11 @@ static int seal_segments(struct sealer *s, const struct wgx_keypair *kp, uint64_
 	}
 }
 
-static void account(struct wgx_iface *i, struct wgx_peer *peer, const struct sealed *n)
+static void account(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *peer,
+		    const struct sealed *n)
 {
-	wgx_count(&i->seal.sealed_packets, n->packets);
-	wgx_count(&i->seal.sealed_bytes, n->bytes);
+	wgx_count(&counters(w, i)->sealed_packets, n->packets);
+	wgx_count(&counters(w, i)->sealed_bytes, n->bytes);
 	atomic_fetch_add_explicit(&peer->tx_bytes, n->wire, memory_order_relaxed);
 	atomic_fetch_add_explicit(&peer->tx_packets, n->packets, memory_order_relaxed);
 }
@@ -158,28 +212,62 @@ static bool seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 
 	wgx_endpoint_read(&peer->endpoint, &to);
 	if (to.addr.sa.sa_family == AF_UNSPEC) {
-		drop(i, peer, WGX_DROP_SEAL_NO_ENDPOINT, count_packets(w, f));
+		drop(w, i, peer, WGX_DROP_SEAL_NO_ENDPOINT, count_packets(w, f));
 		answer_unreachable(w, i, f);
 		return true;
 	}
 	kp = wgx_session_sending_key(&peer->session, w->boot);
-	if (!kp || !bind) { /* or we have not heard yet that the link is up */
+	/* or we have not heard yet that the link is up; or others of the peer are kept, and are to leave first */
+	if (!kp || !bind ||
+	    (atomic_load_explicit(&peer->waiting, memory_order_acquire) && !s->flushing)) {
 		stage(w, i, peer, f);
 		return false;
 	}
 	if (wgx_segment_begin(&s->segmenter, f)) {
-		drop(i, peer, WGX_DROP_SEAL_MALFORMED, 1);
+		drop(w, i, peer, WGX_DROP_SEAL_MALFORMED, 1);
 		return true;
 	}
 	if (wgx_keypair_take(kp, wgx_segment_count(&s->segmenter), w->boot, &counter)) {
 		stage(w, i, peer, f);
 		return false;
 	}
-	wgx_sendbuf_aim(&s->out, peer, &to, wgx_ecn_encap(wgx_ecn_tos(ip)), bind, &i->seal);
+	wgx_sendbuf_aim(&s->out, peer, &to, wgx_ecn_encap(wgx_ecn_tos(ip)), bind, counters(w, i));
 	seal_segments(s, kp, counter, f, mtu, &n);
-	account(i, peer, &n);
+	account(w, i, peer, &n);
 	wgx_session_note_sent(&peer->session, kp, w->boot, true);
 	return true;
+}
+
+static struct wgx_iface *iface_of(struct wgx_peer *peer)
+{
+	return peer->dev->env;
+}
+
+/*
+ * What the peer has kept back, if there is a key now; under the lock, so that no other worker sends before it has left.
+ * Return: false: there was nothing.
+ */
+static bool send_staged(struct wgx_worker *w, struct wgx_peer *peer)
+{
+	struct sealer *s = w->state;
+	struct wgx_iface *i = iface_of(peer);
+	bool any = false, sealed = true;
+	struct wgx_frame f;
+
+	lock(w);
+	s->flushing = true;
+	/* without a key, or one spent but for a few messages, they would be staged anew, for ever */
+	while (sealed && wgx_session_sending_key(&peer->session, w->boot) &&
+	       wgx_staged_take(peer->staged, &f)) {
+		any = true;
+		sealed = seal_to_peer(w, i, peer, &f);
+		wgx_sendbuf_flush(&s->out);
+	}
+	if (!wgx_staged_any(peer->staged))
+		atomic_store_explicit(&peer->waiting, false, memory_order_release);
+	s->flushing = false;
+	unlock(w);
+	return any;
 }
 
 static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_frame *f)
@@ -189,16 +277,19 @@ static void seal_frame(struct wgx_worker *w, struct wgx_iface *i, struct wgx_fra
 
 	if (wgx_inner_parse(f->iov[0].iov_base, f->len, &inner) ||
 	    f->iov[0].iov_len < inner.header_len) {
-		drop(i, NULL, WGX_DROP_SEAL_MALFORMED, 1);
+		drop(w, i, NULL, WGX_DROP_SEAL_MALFORMED, 1);
 		return;
 	}
 	/* the stamp is a hint (architecture, rule 1): what egress looked up is looked up again */
 	peer = wgx_device_route(i->dev, inner.v6 ? AF_INET6 : AF_INET, inner.dst);
 	if (!peer || atomic_load_explicit(&peer->dead, memory_order_relaxed)) {
-		drop(i, NULL, WGX_DROP_SEAL_NO_PEER, count_packets(w, f));
+		drop(w, i, NULL, WGX_DROP_SEAL_NO_PEER, count_packets(w, f));
 		answer_unreachable(w, i, f);
 		return;
 	}
+	/* the key has come, and the first worker has not been there yet */
+	if (atomic_load_explicit(&peer->waiting, memory_order_relaxed) && wgx_read(i->bind))
+		send_staged(w, peer);
 	seal_to_peer(w, i, peer, f);
 }
 
@@ -259,11 +350,11 @@ static void seal_lan_frame(struct wgx_worker *w, struct wgx_frame *f)
 	struct wgx_iface *i = unstamp_lan(w, f);
 
 	if (!i) {
-		wgx_count(&env->stray, 1);
+		wgx_count_shared(&env->stray, 1);
 		return;
 	}
-	wgx_count(&i->seal.lan_xdp_frames, 1);
-	wgx_count(&i->seal.lan_xdp_bytes, f->len);
+	wgx_count(&counters(w, i)->lan_xdp_frames, 1);
+	wgx_count(&counters(w, i)->lan_xdp_bytes, f->len);
 	seal_frame(w, i, f);
 }
 
@@ -278,7 +369,7 @@ static unsigned int serve_lan(struct wgx_worker *w, const struct wgx_port *port)
 	       (n = wgx_xsk_next(port->xsk, f.iov, WGX_FRAME_SLICES_MAX, &f.len))) {
 		frames++;
 		if (n < 0) {
-			wgx_count(&env->stray, 1);
+			wgx_count_shared(&env->stray, 1);
 			continue;
 		}
 		f.n = (unsigned int)n;
@@ -303,33 +394,28 @@ static unsigned int serve_wg(struct wgx_worker *w, const struct wgx_port *port)
 	       (n = wgx_xsk_next(port->xsk, f.iov, WGX_FRAME_SLICES_MAX, &f.len))) {
 		frames++;
 		if (n < 0) {
-			drop(i, NULL, WGX_DROP_SEAL_MALFORMED, 1);
+			drop(w, i, NULL, WGX_DROP_SEAL_MALFORMED, 1);
 			continue;
 		}
 		f.n = (unsigned int)n;
-		wgx_count(&i->seal.xsk_rx_frames, 1);
-		wgx_count(&i->seal.xsk_rx_bytes, f.len);
+		wgx_count(&counters(w, i)->xsk_rx_frames, 1);
+		wgx_count(&counters(w, i)->xsk_rx_bytes, f.len);
 		if (unstamp(i, &f))
 			seal_frame(w, i, &f);
 		else
-			drop(i, NULL, WGX_DROP_SEAL_UNSTAMPED, 1);
+			drop(w, i, NULL, WGX_DROP_SEAL_UNSTAMPED, 1);
 	}
 	if (frames) {
 		wgx_sendbuf_flush(&s->out);
 		wgx_xsk_release(port->xsk);
 	}
-	wgx_count(&i->seal.credit_healed, wgx_credit_heal(&i->credit, w->boot));
+	wgx_count(&counters(w, i)->credit_healed, wgx_credit_heal(&i->credit, w->number, w->boot));
 	return frames;
 }
 
 static unsigned int seal_serve(struct wgx_worker *w, const struct wgx_port *port)
 {
 	return port->kind == WGX_PORT_LAN ? serve_lan(w, port) : serve_wg(w, port);
-}
-
-static struct wgx_iface *iface_of(struct wgx_peer *peer)
-{
-	return peer->dev->env;
 }
 
 static void send_keepalive(struct wgx_worker *w, struct wgx_peer *peer)
@@ -349,30 +435,18 @@ static void send_keepalive(struct wgx_worker *w, struct wgx_peer *peer)
 		wgx_session_want_handshake(&peer->session, w->boot);
 		return;
 	}
-	wgx_sendbuf_aim(&s->out, peer, &to, 0, bind, &i->seal);
+	wgx_sendbuf_aim(&s->out, peer, &to, 0, bind, counters(w, i));
 	at = wgx_sendbuf_slot(&s->out, WGX_DATA_OVERHEAD);
 	wgx_sendbuf_put(&s->out, seal_packet(s, kp, counter, at + WGX_DATA_HEADER_LEN, 0, 0, at));
 	wgx_sendbuf_flush(&s->out);
-	wgx_count(&i->seal.keepalives_sent, 1);
+	wgx_count(&counters(w, i)->keepalives_sent, 1);
 	atomic_fetch_add_explicit(&peer->tx_bytes, WGX_DATA_OVERHEAD, memory_order_relaxed);
 	wgx_session_note_sent(&peer->session, kp, w->boot, false);
 }
 
 static void flush_staged(struct wgx_worker *w, struct wgx_peer *peer)
 {
-	struct sealer *s = w->state;
-	struct wgx_iface *i = iface_of(peer);
-	bool any = false, sealed = true;
-	struct wgx_frame f;
-
-	/* without a key, or one spent but for a few messages, they would be staged anew, for ever */
-	while (sealed && wgx_session_sending_key(&peer->session, w->boot) &&
-	       wgx_staged_take(peer->staged, &f)) {
-		any = true;
-		sealed = seal_to_peer(w, i, peer, &f);
-		wgx_sendbuf_flush(&s->out);
-	}
-	if (!any)
+	if (!send_staged(w, peer))
 		send_keepalive(w, peer);
 }
 
@@ -381,23 +455,23 @@ static void carry_out(struct wgx_worker *w, struct wgx_peer *peer, uint32_t comm
 	struct wgx_iface *i = iface_of(peer);
 
 	if (commands & WGX_SEAL_DROP)
-		drop(i, peer, WGX_DROP_SEAL_STAGED_EXPIRED, wgx_staged_drop(peer->staged));
+		drop(w, i, peer, WGX_DROP_SEAL_STAGED_EXPIRED, unstage(w, peer));
 	if (commands & WGX_SEAL_FLUSH)
 		flush_staged(w, peer);
 	else if (commands & WGX_SEAL_KEEPALIVE)
 		send_keepalive(w, peer);
-	if (commands & WGX_SEAL_RETRY && wgx_staged_any(peer->staged))
+	if (commands & WGX_SEAL_RETRY && atomic_load(&peer->waiting))
 		wgx_session_want_handshake(&peer->session, w->boot);
 }
 
 /* What a removed peer had staged is lost. Its interface may be gone as well, if it is not in @set. */
-static void bury(const struct wgx_portset *set, struct wgx_peer *peer)
+static void bury(struct wgx_worker *w, const struct wgx_portset *set, struct wgx_peer *peer)
 {
-	unsigned int lost = wgx_staged_drop(peer->staged);
+	unsigned int lost = unstage(w, peer);
 
 	for (unsigned int n = 0; n < set->n_ifaces; n++)
 		if (set->ifaces[n]->dev == peer->dev)
-			drop(set->ifaces[n], NULL, WGX_DROP_SEAL_STAGED_EXPIRED, lost);
+			drop(w, set->ifaces[n], NULL, WGX_DROP_SEAL_STAGED_EXPIRED, lost);
 }
 
 static struct wgx_peer *next_commanded(struct wgx_seal_env *env)
@@ -420,11 +494,13 @@ static unsigned int seal_between(struct wgx_worker *w, const struct wgx_portset 
 	unsigned int n = 0;
 
 	wgx_transmit_poke(&env->transmits);
+	if (w->number)
+		return 0;
 	for (; n < PEERS_A_ROUND && (peer = next_commanded(w->env)); n++) {
 		if (!atomic_load(&peer->dead))
 			carry_out(w, peer, atomic_exchange(&peer->seal_commands, 0));
 		else
-			bury(set, peer);
+			bury(w, set, peer);
 		wgx_peer_put(peer);
 	}
 	return n;
@@ -438,7 +514,7 @@ static int seal_idle(struct wgx_worker *w, const struct wgx_portset *set)
 	if (wgx_transmit_poke(&env->transmits))
 		return 1;
 	for (unsigned int n = 0; n < set->n_ifaces; n++)
-		if (wgx_credit_outstanding(&set->ifaces[n]->credit))
+		if (wgx_credit_outstanding(&set->ifaces[n]->credit, w->number))
 			return (int)(WGX_CREDIT_HEAL_NS / 1000000) + 1;
 	return -1;
 }
@@ -469,7 +545,7 @@ static void seal_stop(struct wgx_worker *w)
 	struct sealer *s = w->state;
 	struct wgx_peer *peer;
 
-	while ((peer = next_commanded(w->env)))
+	while (!w->number && (peer = next_commanded(w->env)))
 		wgx_peer_put(peer);
 	wgx_sendbuf_free(&s->out);
 	wgx_aead_destroy(s->aead);
@@ -484,6 +560,12 @@ const struct wgx_worker_ops wgx_seal_ops = {
 	.idle = seal_idle,
 	.stop = seal_stop,
 };
+
+void wgx_seal_env_init(struct wgx_seal_env *env)
+{
+	*env = (struct wgx_seal_env){0};
+	pthread_mutex_init(&env->lock, NULL);
+}
 
 void wgx_seal_command(struct wgx_worker *w, struct wgx_peer *peer, uint32_t commands)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seal worker: plaintext frames from wg0's rings, through allowed IPs, segmentation and AEAD, to UDP
- * sends. See docs/architecture.md, "A packet's way out".
+ * The seal workers: plaintext frames from wg0's rings, through allowed IPs, segmentation and AEAD, to UDP
+ * sends. See docs/architecture.md, "A packet's way out". Each serves the queue of its number of each far end. Commands are the first's.
  */
 #ifndef WGX_PATH_SEAL_H
 #define WGX_PATH_SEAL_H
@@ -12,17 +12,22 @@
 
 struct wgx_peer;
 
-/** struct wgx_seal_env - what the daemon shares with the seal worker */
+/** struct wgx_seal_env - what the daemon shares with the seal workers; wgx_seal_env_init() */
 struct wgx_seal_env {
 	struct wgx_peerqueue queue; /* peers with seal_commands */
-	struct wgx_peer_link *taken; /* from @queue, their turn is to come; the worker's own */
+	struct wgx_peer_link
+		*taken; /* from @queue, their turn is to come; the first worker's own */
 	struct wgx_transmits transmits;
 	_Atomic uint64_t stray; /* frames of LAN devices for an interface that has gone */
+	pthread_mutex_t
+		lock; /* the workers', for what is seldom: packets kept back, limits of ICMP */
 };
 
 extern const struct wgx_worker_ops wgx_seal_ops;
 
-/** wgx_seal_command() - any thread: have @commands (enum wgx_seal_command) carried out for @peer soon */
+void wgx_seal_env_init(struct wgx_seal_env *env);
+
+/** wgx_seal_command() - @w: the first; any thread: have @commands (enum wgx_seal_command) carried out for @peer soon */
 void wgx_seal_command(struct wgx_worker *w, struct wgx_peer *peer, uint32_t commands);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -118,7 +119,7 @@ static void *worker_main(void *arg)
 	unsigned int room = 0, idle = 0;
 	int err;
 
-	pthread_setname_np(pthread_self(), w->ops->name);
+	pthread_setname_np(pthread_self(), w->name);
 	err = w->ops->start(w);
 	if (!err && w->confine && (err = w->confine()))
 		w->ops->stop(w);
@@ -153,14 +154,16 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, void *env,
-		     int (*confine)(void))
+int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, unsigned int number,
+		     void *env, int (*confine)(void))
 {
 	const struct wgx_portset empty = {0};
 	int err;
 
 	memset(w, 0, sizeof(*w));
 	w->ops = ops;
+	w->number = number;
+	snprintf(w->name, sizeof(w->name), number ? "%s-%u" : "%s", ops->name, number + 1);
 	w->env = env;
 	w->confine = confine;
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

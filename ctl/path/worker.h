@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker thread: it serves a set of ports in turns, spins for a bounded while when they are empty, and then
- * sleeps in poll(). One seals, one opens. The control thread changes the set while it runs.
+ * sleeps in poll(). One or more seal, one opens. The control thread changes the set while it runs.
  */
 #ifndef WGX_PATH_WORKER_H
 #define WGX_PATH_WORKER_H
@@ -43,7 +43,8 @@ struct wgx_worker;
 
 /** struct wgx_worker_ops - what makes a worker a sealer or an opener; all on its own thread */
 struct wgx_worker_ops {
-	const char *name; /* of the thread, at most 15 bytes */
+	const char *
+		name; /* of the thread, at most 12 bytes; the second and later ones have a number behind it */
 	int (*start)(struct wgx_worker *w); /* allocate what it needs */
 	/* take what the port has, but not without end; return: frames taken */
 	unsigned int (*serve)(struct wgx_worker *w, const struct wgx_port *port);
@@ -56,6 +57,8 @@ struct wgx_worker_ops {
 
 struct wgx_worker {
 	const struct wgx_worker_ops *ops;
+	unsigned int number; /* given at start: of those with the same ops; the first is 0 */
+	char name[16]; /* of the thread */
 	void *state; /* the ops' own */
 	void *env; /* given at start: what the daemon shares with it */
 	int (*confine)(void); /* given at start: the thread gives its privileges up; or NULL */
@@ -71,10 +74,11 @@ struct wgx_worker {
 
 /**
  * wgx_worker_start() - begin, with an empty set; returns when it runs
+ * @number: as struct wgx_worker has it
  * Return: 0 or a negative errno; then there is no thread.
  */
-int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, void *env,
-		     int (*confine)(void));
+int wgx_worker_start(struct wgx_worker *w, const struct wgx_worker_ops *ops, unsigned int number,
+		     void *env, int (*confine)(void));
 void wgx_worker_stop(struct wgx_worker *w);
 /** wgx_worker_wake() - any thread: have ops->between called soon */
 void wgx_worker_wake(struct wgx_worker *w);

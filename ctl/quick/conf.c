@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <netlink/route/route.h>
+#include <wgx/bpf_abi.h>
 
 #include "cli/cli.h"
 #include "device/endpoint.h"
@@ -224,6 +225,16 @@ static int set_mtu(struct parser *p, char *value)
 
 	if (!err)
 		p->conf->mtu = (uint32_t)n;
+	return err;
+}
+
+static int set_workers(struct parser *p, char *value)
+{
+	uint64_t n;
+	int err = parse_number(p, value, 1, WGX_QUEUES_MAX, &n);
+
+	if (!err)
+		p->conf->workers = (uint32_t)n;
 	return err;
 }
 
@@ -492,6 +503,7 @@ static const struct {
 	{"PreDown", INTERFACE, set_pre_down, false},
 	{"PostDown", INTERFACE, set_post_down, false},
 	{"SaveConfig", INTERFACE, set_save, false},
+	{"Workers", INTERFACE, set_workers, false},
 	{"Attach", INTERFACE, set_attach, true},
 	{"AttachLan", INTERFACE, set_lan, true},
 	{"AttachTransmit", INTERFACE, set_transmit, true},

@@ -62,6 +62,7 @@ struct wgx_conf_lan {
  * @file: as the user would find it, for messages
  * @name: of the interface
  * @mtu: 0: by the way to the endpoints
+ * @workers: that seal for it; 0: not said
  * @table: which routes go to: the main table and one of its own for default routes, none, or @table_number
  * @dns_line: where the first DNS stands; 0: nowhere
  */
@@ -71,7 +72,7 @@ struct wgx_conf {
 	uint8_t *private_key; /* NULL: none given */
 	bool has_listen_port, has_fwmark, has_interface, save;
 	uint16_t listen_port;
-	uint32_t fwmark, mtu, table_number;
+	uint32_t fwmark, mtu, table_number, workers;
 	enum wgx_conf_table table;
 	char *table_text; /* as it was given; NULL: it was not */
 	unsigned int dns_line;

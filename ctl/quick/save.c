@@ -57,6 +57,8 @@ static int put_interface(struct wgx_secbuf *b, const struct wgx_quick *q)
 	put_texts(b, "PostUp", &c->hooks[WGX_HOOK_POST_UP]);
 	put_texts(b, "PreDown", &c->hooks[WGX_HOOK_PRE_DOWN]);
 	put_texts(b, "PostDown", &c->hooks[WGX_HOOK_POST_DOWN]);
+	if (c->workers)
+		wgx_secbuf_printf(b, "Workers = %u\n", c->workers);
 	put_texts(b, "Attach", &c->attach);
 	for (size_t i = 0; i < c->n_lans; i++)
 		wgx_secbuf_printf(b, "AttachLan = %s%s\n", c->lans[i].device,

@@ -24,7 +24,7 @@ static int create(struct wgx_quick *q)
 	/* a run that was killed has done this part, perhaps */
 	int status = q->ifindex && wgx_quick_served(q->conf->name)
 			     ? WGX_EXIT_OK
-			     : wgx_create_interface(q->conf->name);
+			     : wgx_create_interface(q->conf->name, q->conf->workers);
 
 	if (status)
 		return status;

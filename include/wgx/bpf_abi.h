@@ -99,14 +99,19 @@ struct wgx_addr {
 _Static_assert(sizeof(struct wgx_addr) == 16, "no padding");
 
 /*
- * credit: mmapable ARRAY of WGX_CREDIT_BUCKETS + 1. Flow control from egress to the seal worker, in
- * units of AF_XDP descriptors (WGX_CHUNK_PAYLOAD bytes). Bucket = flow hash; the last entry is the sum.
- * Egress adds to produced; the seal worker alone writes consumed. A bucket may grow while it holds
- * less than alpha times what is left of the limit (Choudhury and Hahne 1998, dynamic thresholds), so
- * that one flow gets much of an idle ring and many flows share a busy one.
+ * credit: mmapable ARRAY of WGX_CREDIT_ENTRIES. Flow control from egress to the seal workers, in
+ * units of AF_XDP descriptors (WGX_CHUNK_PAYLOAD bytes). Bucket = flow hash, and gives the queue of the
+ * far end; behind the buckets come the sums, one a queue. Egress adds to produced, the seal workers to
+ * consumed. A bucket may grow while it holds less than alpha times what is left of its queue's limit
+ * (Choudhury and Hahne 1998, dynamic thresholds), so that one flow gets much of an idle ring and many
+ * flows share a busy one.
  */
 #define WGX_CREDIT_BUCKETS 256
-#define WGX_CREDIT_TOTAL WGX_CREDIT_BUCKETS
+#define WGX_CREDIT_TOTAL WGX_CREDIT_BUCKETS /* of queue 0 */
+#define WGX_QUEUES_MAX 16 /* of wg0's far end, each with a ring and a seal worker */
+#define WGX_CREDIT_ENTRIES (WGX_CREDIT_BUCKETS + WGX_QUEUES_MAX)
+/* @queues: 0 counts as 1 */
+#define WGX_CREDIT_QUEUE(bucket, queues) ((bucket) % ((queues) ?: 1))
 #define WGX_CHUNK_SIZE 4096
 #define WGX_CHUNK_PAYLOAD 3840 /* chunk less XDP_PACKET_HEADROOM */
 
@@ -120,18 +125,20 @@ _Static_assert(sizeof(struct wgx_credit) == 128, "one cache line for each writer
 
 /* config: ARRAY of one. Written by the control thread. */
 struct wgx_bpf_config {
-	__u32 credit_limit; /* descriptors outstanding at most; 0: no flow control */
+	__u32 credit_limit; /* descriptors outstanding at most, of each queue; 0: no flow control */
 	__u32 credit_alpha; /* 0 counts as 1 */
 	__u32 collector; /* ingress: ifindex of the collector in the device's namespace; 0: pass all */
 	__u32 flags;
 	__u64 own_sockets
 		[2]; /* egress: cookies of wg0's UDP sockets, whose packets must not enter wg0 */
+	__u32 queues; /* egress: of the far end; 0 counts as 1 */
+	__u32 pad;
 };
 /* ingress: bpf_redirect_peer(), else bpf_redirect(BPF_F_INGRESS) */
 #define WGX_CONFIG_REDIRECT_PEER 0x1
 /* ingress: AF_XDP takes no superframes (before Linux 6.9): they go to the socket, which does */
 #define WGX_CONFIG_GSO_TO_SOCKET 0x2
-_Static_assert(sizeof(struct wgx_bpf_config) == 32, "no padding");
+_Static_assert(sizeof(struct wgx_bpf_config) == 40, "no padding");
 
 /*
  * lost_frames: PERCPU_HASH, device -> packets that the kernel lost on their way from wgx_egress, or (key all

@@ -128,7 +128,7 @@ static void test_abi(void **state)
 		 sizeof(struct wgx_bpf_peer), NULL, "wgx_bpf_peer"},
 		{"peer_stats", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 131072, 4,
 		 sizeof(struct wgx_bpf_peer_stats), NULL, "wgx_bpf_peer_stats"},
-		{"credit", BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, WGX_CREDIT_BUCKETS + 1, 4,
+		{"credit", BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, WGX_CREDIT_ENTRIES, 4,
 		 sizeof(struct wgx_credit), NULL, "wgx_credit"},
 		MAP_CONFIG,
 		MAP_DROPS,
@@ -312,7 +312,7 @@ static __u32 take_all(__u16 sport, __u32 at_most)
 
 static void credit_clear(void)
 {
-	for (__u32 i = 0; i <= WGX_CREDIT_BUCKETS; i++)
+	for (__u32 i = 0; i < WGX_CREDIT_ENTRIES; i++)
 		credit_set(i, 0, 0);
 }
 
@@ -377,6 +377,48 @@ static void test_credit_resync(void **state)
 	credit_set(bucket, 0xffff, 0);
 	assert_int_equal(assert_stamped(run_flow(1000)).seq, 0);
 	assert_int_equal(credit_of(bucket).produced, 0x10000);
+	credit_clear();
+}
+
+/* With several queues each has a sum and a limit of its own, by the bucket. */
+static void test_credit_queues(void **state)
+{
+	struct wgx_bpf_config cfg = {.credit_limit = 40, .credit_alpha = 1, .queues = 3};
+	__u32 zero = 0, queue, used = 0;
+	__u64 sum[4] = {0};
+
+	need_bpf();
+	map_put(skel->maps.config, &zero, &cfg);
+	credit_clear();
+	for (__u16 sport = 1000; sport < 1100; sport++) {
+		const struct run *r = run_flow(sport);
+
+		if (r->verdict == TC_ACT_SHOT)
+			continue;
+		queue = assert_stamped(r).bucket % 3;
+		sum[queue]++;
+		for (__u32 q = 0; q < 4; q++)
+			assert_int_equal(credit_of(WGX_CREDIT_TOTAL + q).produced, sum[q]);
+	}
+	for (queue = 0; queue < 3; queue++)
+		used += sum[queue] > 0;
+	assert_int_equal(used, 3);
+	/* one that is full keeps nobody else's frames back */
+	credit_clear();
+	credit_set(WGX_CREDIT_TOTAL, 40, 0);
+	for (__u16 sport = 1000, q[3] = {0}; !q[0] || !q[1] || !q[2]; sport++) {
+		const struct run *r;
+
+		cfg.credit_limit = 0;
+		map_put(skel->maps.config, &zero, &cfg);
+		queue = assert_stamped(run_flow(sport)).bucket % 3;
+		cfg.credit_limit = 40;
+		map_put(skel->maps.config, &zero, &cfg);
+		r = run_flow(sport);
+		assert_int_equal(r->verdict == TC_ACT_SHOT, queue == 0);
+		q[queue] = 1;
+	}
+	configure(0, 0);
 	credit_clear();
 }
 
@@ -664,6 +706,7 @@ int main(void)
 		TEST(test_counters),
 		TEST(test_credit_shares),
 		TEST(test_credit_resync),
+		TEST(test_credit_queues),
 		TEST(test_credit_seq),
 		TEST(test_truncated),
 		TEST(test_nonlinear),

@@ -40,7 +40,8 @@ static int refuse_with(int err, char *error, size_t size, const char *what)
 	return err;
 }
 
-int wgx_served_create(struct wgx_daemon *daemon, const char *name, char *error, size_t size)
+int wgx_served_create(struct wgx_daemon *daemon, const char *name, unsigned int workers,
+		      char *error, size_t size)
 {
 	return refuse_with(-EEXIST, error, size, name);
 }

@@ -216,7 +216,7 @@ static void say(int ready_fd, const char *text, size_t len)
 	}
 }
 
-int wgx_daemon_run(const char *name, int ready_fd)
+int wgx_daemon_run(const char *name, unsigned int workers, int ready_fd)
 {
 	int listener;
 

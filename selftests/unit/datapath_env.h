@@ -3,7 +3,7 @@
  * Both workers of one interface, B, and its peer A, which the test plays itself:
  *
  *	A: keys, a UDP socket ======== lo ======== B's socket: open worker ─ inject ─► far ═ wg0 ─► AF_PACKET
- *	                                           B's socket ◄─ seal worker
+ *	                                           B's socket ◄─ seal worker, or several (env_queues)
  *
  * The handshake between the two is real. A's allowed IP is 10.0.0.1 (fd0a::1), B's address 10.0.0.2.
  */
@@ -61,15 +61,16 @@ struct dp {
 	struct wgx_link link;
 	int socket; /* A's */
 	int wg0; /* AF_PACKET: what B's host gets */
-	struct wgx_worker sealer, opener;
+	struct wgx_worker sealers[WGX_QUEUES_MAX], opener;
 	bool running;
 	struct wgx_seal_env seal_env;
 	struct wgx_open_env open_env;
 	struct wgx_hsqueue handshakes;
 	int hs_fd;
 	_Atomic unsigned int roamed;
-	/* for ports beside the sockets */
-	struct wgx_port extra[2];
+	/* for ports beside the sockets; those of wg0 are for the sealer of that number */
+	struct wgx_port extra[1 + WGX_QUEUES_MAX];
+	unsigned int extra_sealer[1 + WGX_QUEUES_MAX];
 	unsigned int n_extra;
 };
 
@@ -93,7 +94,10 @@ static inline uint64_t dp_open_drop(const struct dp *d, enum wgx_drop_reason r)
 
 static inline uint64_t dp_seal_drop(const struct dp *d, enum wgx_drop_reason r)
 {
-	return atomic_load(&d->b.iface.seal.drops[r]);
+	struct wgx_seal_counters sum;
+
+	wgx_iface_sealed(&d->b.iface, &sum);
+	return atomic_load(&sum.drops[r]);
 }
 
 /* Of those that are counted by peer, the peer's count is the interface's: there is one peer */
@@ -429,7 +433,9 @@ static inline int dp_setup(void **state)
 	wgx_icmp_limit_init(&d->b.iface.icmp_limit, 1000, 50, wgx_now().boot);
 	wgx_iface_set_mac(&d->b.iface, d->link.mac);
 	/* without XDP nothing is credited */
-	d->b.iface.credit.map = calloc(WGX_CREDIT_BUCKETS + 1, sizeof(struct wgx_credit));
+	d->b.iface.n_queues = env_queues ?: 1;
+	wgx_seal_env_init(&d->seal_env);
+	d->b.iface.credit.map = calloc(WGX_CREDIT_ENTRIES, sizeof(struct wgx_credit));
 	d->hs_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(wgx_hsqueue_init(&d->handshakes, d->hs_fd), 0);
 	d->socket = dp_udp("127.0.0.1", DP_A_PORT);
@@ -443,22 +449,24 @@ static inline int dp_setup(void **state)
 static inline void dp_set_ports(struct dp *d, bool any)
 {
 	struct wgx_iface *iface = &d->b.iface;
-	struct wgx_port seal_ports[2], open_ports[4];
-	struct wgx_portset seal = {.ports = seal_ports, .ifaces = &iface};
-	struct wgx_portset open = {.ports = open_ports, .ifaces = &iface};
+	struct wgx_port seal_ports[WGX_QUEUES_MAX], open_ports[4];
+	struct wgx_portset open = {.ports = open_ports, .ifaces = &iface, .n_ifaces = any};
 	const int fds[] = {iface->bind->fd4, iface->bind->fd6};
 
 	for (unsigned int i = 0; any && i < 2; i++)
 		open_ports[open.n_ports++] =
 			(struct wgx_port){.kind = WGX_PORT_SOCKET, .fd = fds[i], .iface = iface};
-	for (unsigned int i = 0; any && i < d->n_extra; i++) {
-		if (d->extra[i].kind == WGX_PORT_WG)
-			seal_ports[seal.n_ports++] = d->extra[i];
-		else
+	for (unsigned int i = 0; any && i < d->n_extra; i++)
+		if (d->extra[i].kind != WGX_PORT_WG)
 			open_ports[open.n_ports++] = d->extra[i];
+	for (unsigned int n = 0; n < iface->n_queues; n++) {
+		struct wgx_portset seal = {.ports = seal_ports, .ifaces = &iface, .n_ifaces = any};
+
+		for (unsigned int i = 0; any && i < d->n_extra; i++)
+			if (d->extra[i].kind == WGX_PORT_WG && d->extra_sealer[i] == n)
+				seal_ports[seal.n_ports++] = d->extra[i];
+		assert_int_equal(wgx_worker_set(&d->sealers[n], &seal), 0);
 	}
-	seal.n_ifaces = open.n_ifaces = any;
-	assert_int_equal(wgx_worker_set(&d->sealer, &seal), 0);
 	assert_int_equal(wgx_worker_set(&d->opener, &open), 0);
 }
 
@@ -467,9 +475,11 @@ static inline void dp_start(struct dp *d)
 {
 	d->open_env = (struct wgx_open_env){
 		.index = d->b.index, .handshakes = &d->handshakes, .roamed = dp_roamed, .arg = d};
-	assert_int_equal(wgx_worker_start(&d->sealer, &wgx_seal_ops, &d->seal_env, NULL), 0);
-	assert_int_equal(wgx_worker_start(&d->opener, &wgx_open_ops, &d->open_env, NULL), 0);
-	d->b.sealer = &d->sealer;
+	for (unsigned int n = 0; n < d->b.iface.n_queues; n++)
+		assert_int_equal(
+			wgx_worker_start(&d->sealers[n], &wgx_seal_ops, n, &d->seal_env, NULL), 0);
+	assert_int_equal(wgx_worker_start(&d->opener, &wgx_open_ops, 0, &d->open_env, NULL), 0);
+	d->b.sealer = &d->sealers[0];
 	d->running = true;
 	dp_set_ports(d, true);
 }
@@ -489,7 +499,8 @@ static inline void dp_end(struct dp *d)
 	wgx_rcu_synchronize();
 	if (d->running) {
 		wgx_worker_stop(&d->opener);
-		wgx_worker_stop(&d->sealer);
+		for (unsigned int n = 0; n < i->n_queues; n++)
+			wgx_worker_stop(&d->sealers[n]);
 	}
 	d->b.sealer = NULL;
 	d->running = false;

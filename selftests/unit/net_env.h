@@ -103,9 +103,11 @@ static inline void env_close(bool end_holder)
 	env_ns = NULL;
 }
 
+static unsigned int env_queues; /* of what is made; 0: one */
+
 static inline struct wgx_link env_create(const char *name)
 {
-	const struct wgx_link_options options = {.superframes = true};
+	const struct wgx_link_options options = {.superframes = true, .n_queues = env_queues};
 	struct wgx_link link;
 
 	assert_int_equal(wgx_link_create(env_ns, name, &options, &link), 0);

@@ -24,6 +24,15 @@ static void test_usage(void **state)
 		{"wgx -x wg0", "wgx: unknown option '-x' (see 'wgx --help')\n"},
 		{"wgx --foreground=1 wg0",
 		 "wgx: option '--foreground=1' takes no value (see 'wgx --help')\n"},
+		{"wgx --workers", "wgx: option '--workers' needs a value (see 'wgx --help')\n"},
+		{"wgx --workers 0 wg0",
+		 "wgx: --workers: '0' is no number from 1 to 16 (see 'wgx --help')\n"},
+		{"wgx --workers 17 wg0",
+		 "wgx: --workers: '17' is no number from 1 to 16 (see 'wgx --help')\n"},
+		{"wgx --workers=-1 wg0",
+		 "wgx: --workers: '-1' is no number from 1 to 16 (see 'wgx --help')\n"},
+		{"wgx --workers 2x wg0",
+		 "wgx: --workers: '2x' is no number from 1 to 16 (see 'wgx --help')\n"},
 		{"wgx -f show",
 		 "wgx: 'show' is a command, not an interface's name (see 'wgx --help')\n"},
 		{"wgx atach eth0",
@@ -483,6 +492,10 @@ static void test_background(void **state)
 	run("wgx wg1");
 	assert_output("");
 	assert_string_equal(recorded(), "{\"cmd\":\"create\",\"interface\":\"wg1\"}\n");
+	run("wgx --workers 3 wg1");
+	assert_output("");
+	assert_string_equal(recorded(),
+			    "{\"cmd\":\"create\",\"interface\":\"wg1\",\"workers\":3}\n");
 	run("wgx refused0");
 	assert_failure(1, "wgx: refused0 is taken\n");
 }

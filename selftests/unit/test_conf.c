@@ -197,10 +197,12 @@ static void test_spelling(void **state)
 	assert_string_equal(c->peers[0].host, "fe80::1%lo");
 	wgx_conf_free(c);
 	/* the last one counts, and all of what lists */
-	c = parse("[Interface]\nMTU = 1400\nMTU = 1300\nTable = 5\nTable = auto\nTable = main\n"
+	c = parse("[Interface]\nMTU = 1400\nMTU = 1300\nWorkers = 3\nTable = 5\nTable = "
+		  "auto\nTable = main\n"
 		  "[Peer]\nPublicKey=" KEY_B "\nEndpoint = a:1\nEndpoint = 192.0.2.1:2\n"
 		  "[Interface]\nListenPort = 9\n");
 	assert_int_equal(c->mtu, 1300);
+	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->table_number, 254);
 	assert_string_equal(c->peers[0].host, "192.0.2.1");
 	assert_false(c->peers[0].host_is_name);
@@ -268,6 +270,8 @@ static const struct {
 	{IF "DNS = 10.0.0\n", 2, "DNS: '10.0.0' is no address"},
 	{IF "DNS = fd00:::1\n", 2, "DNS: 'fd00:::1' is no address"},
 	{IF "DNS = 10.0.0.1, $(reboot)\n", 2, "DNS: '$(reboot)' is no domain"},
+	{IF "Workers = 0\n", 2, "Workers: '0' is no number from 1 to 16"},
+	{IF "Workers = 17\n", 2, "Workers: '17' is no number from 1 to 16"},
 	{IF "MTU = 67\n", 2, "MTU: '67' is no number from 68 to 65535"},
 	{IF "MTU = big\n", 2, "MTU: 'big' is no number from 68 to 65535"},
 	{IF "Table = 0\n", 2, "Table: '0' is no number, no name of a table, not off and not auto"},

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "path/credit.h"
 
-#define ENTRIES (WGX_CREDIT_BUCKETS + 1)
+#define ENTRIES WGX_CREDIT_ENTRIES
 #define MS UINT64_C(1000000)
 
 /* Exactly as large as the map: a stamp that leads past it is seen by AddressSanitizer. */
@@ -67,14 +67,14 @@ static void test_in_order(void **state)
 	struct wgx_credit_view *v = *state;
 	uint16_t a = produce(v, 3, 17), b = produce(v, 3, 1), c = produce(v, 200, 5);
 
-	assert_true(wgx_credit_outstanding(v));
+	assert_true(wgx_credit_outstanding(v, 0));
 	wgx_credit_consume(v, 3, a);
 	assert_int_equal(held(v, 3), 1);
 	assert_int_equal(held(v, 200), 5);
 	assert_int_equal(held(v, WGX_CREDIT_TOTAL), 6);
 	wgx_credit_consume(v, 3, b);
 	wgx_credit_consume(v, 200, c);
-	assert_false(wgx_credit_outstanding(v));
+	assert_false(wgx_credit_outstanding(v, 0));
 	check_sums(v);
 }
 
@@ -103,7 +103,7 @@ static void test_lost_before(void **state)
 	for (int i = 0; i < 10; i++)
 		last = produce(v, 255, 17); /* nine of them never arrive */
 	wgx_credit_consume(v, 255, last);
-	assert_false(wgx_credit_outstanding(v));
+	assert_false(wgx_credit_outstanding(v, 0));
 	check_sums(v);
 }
 
@@ -158,7 +158,7 @@ static void test_wraparound(void **state)
 			assert_int_equal(held(v, i), 0);
 		}
 	}
-	assert_false(wgx_credit_outstanding(v));
+	assert_false(wgx_credit_outstanding(v, 0));
 }
 
 static void test_heal(void **state)
@@ -167,19 +167,19 @@ static void test_heal(void **state)
 	uint64_t t = 1000 * MS;
 	uint16_t late;
 
-	assert_int_equal(wgx_credit_heal(v, t), 0); /* nothing out */
+	assert_int_equal(wgx_credit_heal(v, 0, t), 0); /* nothing out */
 	late = produce(v, 5, 17);
-	assert_int_equal(wgx_credit_heal(v, t), 0); /* seen for the first time */
-	assert_int_equal(wgx_credit_heal(v, t + WGX_CREDIT_HEAL_NS - 1), 0);
+	assert_int_equal(wgx_credit_heal(v, 0, t), 0); /* seen for the first time */
+	assert_int_equal(wgx_credit_heal(v, 0, t + WGX_CREDIT_HEAL_NS - 1), 0);
 	produce(v, 6, 2); /* came since */
-	assert_int_equal(wgx_credit_heal(v, t + WGX_CREDIT_HEAL_NS), 17);
+	assert_int_equal(wgx_credit_heal(v, 0, t + WGX_CREDIT_HEAL_NS), 17);
 	assert_int_equal(held(v, 5), 0);
 	assert_int_equal(held(v, 6), 2);
 	check_sums(v);
 	wgx_credit_consume(v, 5, late); /* not lost after all: no credit twice */
 	check_sums(v);
-	assert_int_equal(wgx_credit_heal(v, t + 2 * WGX_CREDIT_HEAL_NS), 2);
-	assert_false(wgx_credit_outstanding(v));
+	assert_int_equal(wgx_credit_heal(v, 0, t + 2 * WGX_CREDIT_HEAL_NS), 2);
+	assert_false(wgx_credit_outstanding(v, 0));
 	check_sums(v);
 }
 
@@ -193,9 +193,39 @@ static void test_heal_leaves_busy(void **state)
 	for (int i = 0; i < 50; i++) {
 		produce(v, 1, 1);
 		t += WGX_CREDIT_HEAL_NS;
-		assert_int_equal(wgx_credit_heal(v, t), 0);
+		assert_int_equal(wgx_credit_heal(v, 0, t), 0);
 	}
 	assert_int_equal(held(v, 1), 60);
+}
+
+/* Each queue's thread heals its own buckets, and has a sum of its own. */
+static void test_queues(void **state)
+{
+	struct wgx_credit_view *v = *state;
+	uint64_t t = 1000 * MS;
+
+	v->queues = 3;
+	for (unsigned int bucket = 0; bucket < 6;
+	     bucket++) { /* two of each queue, and one is lost */
+		v->map[WGX_CREDIT_TOTAL + bucket % 3].produced += 10;
+		v->map[bucket].produced += 10;
+		if (bucket < 3)
+			wgx_credit_consume(v, (uint16_t)bucket, 10);
+	}
+	for (unsigned int q = 0; q < 3; q++) {
+		assert_true(wgx_credit_outstanding(v, q));
+		assert_int_equal(held(v, WGX_CREDIT_TOTAL + q), 10);
+	}
+	assert_false(wgx_credit_outstanding(v, 3));
+	assert_int_equal(wgx_credit_heal(v, 1, t), 0);
+	assert_int_equal(wgx_credit_heal(v, 1, t + WGX_CREDIT_HEAL_NS), 10);
+	assert_false(wgx_credit_outstanding(v, 1));
+	assert_int_equal(held(v, 4), 0);
+	assert_true(wgx_credit_outstanding(v, 0) && wgx_credit_outstanding(v, 2));
+	assert_int_equal(held(v, 3) + held(v, 5), 20);
+	/* a late frame of what was healed gives back nothing */
+	wgx_credit_consume(v, 4, 10);
+	assert_int_equal(held(v, WGX_CREDIT_TOTAL + 1), 0);
 }
 
 static void test_bpf_map(void **state)
@@ -206,18 +236,18 @@ static void test_bpf_map(void **state)
 	uint32_t key = 7, total = WGX_CREDIT_TOTAL;
 	int fd;
 
-	assert_int_equal(wgx_credit_open(&v, -1), -EBADF);
+	assert_int_equal(wgx_credit_open(&v, -1, 1), -EBADF);
 	wgx_credit_close(&v); /* of one that never opened */
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "credit", sizeof(key), sizeof(value), ENTRIES,
 			    &opts);
 	if (fd == -EPERM || (fd < 0 && errno == EPERM))
 		skip();
 	assert_true(fd >= 0);
-	assert_int_equal(wgx_credit_open(&v, fd), 0);
-	assert_false(wgx_credit_outstanding(&v));
+	assert_int_equal(wgx_credit_open(&v, fd, 1), 0);
+	assert_false(wgx_credit_outstanding(&v, 0));
 	assert_int_equal(bpf_map_update_elem(fd, &key, &value, BPF_ANY), 0);
 	assert_int_equal(bpf_map_update_elem(fd, &total, &value, BPF_ANY), 0);
-	assert_true(wgx_credit_outstanding(&v));
+	assert_true(wgx_credit_outstanding(&v, 0));
 	wgx_credit_consume(&v, 7, 30);
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0);
 	assert_int_equal(value.consumed, 30);
@@ -233,10 +263,15 @@ static void test_bpf_map(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_view(test_in_order),	with_view(test_late),
-		with_view(test_lost_before),	with_view(test_forged),
-		with_view(test_wraparound),	with_view(test_bucket_bounds),
-		with_view(test_heal),		with_view(test_heal_leaves_busy),
+		with_view(test_queues),
+		with_view(test_in_order),
+		with_view(test_late),
+		with_view(test_lost_before),
+		with_view(test_forged),
+		with_view(test_wraparound),
+		with_view(test_bucket_bounds),
+		with_view(test_heal),
+		with_view(test_heal_leaves_busy),
 		cmocka_unit_test(test_bpf_map),
 	};
 

@@ -554,7 +554,7 @@ static void test_roaming(void **state)
 	assert_int_equal(atomic_load(&d->roamed), 1);
 	/* what B sends now goes there */
 	dp_run_session(&d->b);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_KEEPALIVE);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_KEEPALIVE);
 	assert_int_equal(dp_receive(d, elsewhere, msg, NULL), 0);
 	close(elsewhere);
 }
@@ -593,16 +593,16 @@ static void test_keepalive(void **state)
 	dp_handshake_by_b(d);
 	dp_start(d);
 	for (uint64_t i = 0; i < 3; i++) {
-		wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_KEEPALIVE);
+		wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_KEEPALIVE);
 		assert_int_equal(dp_receive(d, d->socket, plain, &counter), 0);
 		assert_int_equal(counter, i);
 	}
 	/* with nothing staged, a flush is a keepalive */
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	assert_int_equal(dp_receive(d, d->socket, plain, &counter), 0);
-	dp_until(count_of(&d->b.iface.seal.keepalives_sent) == 4);
+	dp_until(count_of(&d->b.iface.seal[0].keepalives_sent) == 4);
 	dp_until(count_of(&d->b.peer->tx_bytes) == (uint64_t)4 * 32);
-	assert_int_equal(count_of(&d->b.iface.seal.sealed_packets), 0);
+	assert_int_equal(count_of(&d->b.iface.seal[0].sealed_packets), 0);
 	dp_expect_seal_drops(d, DP_NO_DROP, 0);
 }
 
@@ -623,14 +623,14 @@ static void test_flush(void **state)
 		wire += wgx_inner_pad(len, DP_MTU) + WGX_DATA_OVERHEAD;
 	}
 	dp_start(d);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	for (unsigned int i = 0; i < 40; i++)
 		expect_padded(d, packets[i], 20 + i * 35, i);
 	dp_until(count_of(&d->b.peer->tx_packets) == 40);
-	assert_int_equal(count_of(&d->b.iface.seal.sealed_packets), 40);
-	assert_int_equal(count_of(&d->b.iface.seal.sealed_bytes), bytes);
+	assert_int_equal(count_of(&d->b.iface.seal[0].sealed_packets), 40);
+	assert_int_equal(count_of(&d->b.iface.seal[0].sealed_bytes), bytes);
 	assert_int_equal(count_of(&d->b.peer->tx_bytes), wire);
-	assert_int_equal(count_of(&d->b.iface.seal.keepalives_sent), 0);
+	assert_int_equal(count_of(&d->b.iface.seal[0].keepalives_sent), 0);
 	dp_expect_seal_drops(d, DP_NO_DROP, 0);
 }
 
@@ -650,7 +650,7 @@ static void test_flush_superframe(void **state)
 	memcpy(frame + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
 	stage(d, frame, sizeof(frame), 1000, 21);
 	dp_start(d);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	for (unsigned int i = 0; i < 21; i++) {
 		size_t payload = i < 20 ? 1000 : 77, l4 = 20 + payload;
 		uint32_t seq;
@@ -668,8 +668,8 @@ static void test_flush_superframe(void **state)
 				 0);
 	}
 	dp_until(count_of(&d->b.peer->tx_packets) == 21);
-	assert_int_equal(count_of(&d->b.iface.seal.sealed_packets), 21);
-	assert_int_equal(count_of(&d->b.iface.seal.sends), 1);
+	assert_int_equal(count_of(&d->b.iface.seal[0].sealed_packets), 21);
+	assert_int_equal(count_of(&d->b.iface.seal[0].sends), 1);
 	dp_expect_seal_drops(d, DP_NO_DROP, 0);
 }
 
@@ -684,7 +684,7 @@ static void test_flush_without_key(void **state)
 	stage(d, packet, sizeof(packet), 0, 1);
 	dp_start(d);
 	atomic_store(&d->b.wakes, 0);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	dp_until(atomic_load(&d->b.wakes) > 0);
 	dp_run_session(&d->b);
 	assert_int_equal(d->b.msg_len, sizeof(struct wgx_msg_initiation));
@@ -711,13 +711,13 @@ static void test_flush_key_nearly_spent(void **state)
 	atomic_store(&dp_key(&d->b)->send_counter, UINT64_MAX - (1 << 13) - 1);
 	atomic_store(&d->b.wakes, 0);
 	dp_start(d);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	dp_until(atomic_load(&d->b.wakes) > 0);
 	/* the worker is still there for others */
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_DROP);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_DROP);
 	dp_expect_seal_drops(d, WGX_DROP_SEAL_STAGED_EXPIRED, 3);
 	assert_true(recv(d->socket, plain, 1, MSG_DONTWAIT) < 0);
-	assert_int_equal(count_of(&d->b.iface.seal.sealed_packets), 0);
+	assert_int_equal(count_of(&d->b.iface.seal[0].sealed_packets), 0);
 }
 
 static void test_drop(void **state)
@@ -731,9 +731,9 @@ static void test_drop(void **state)
 		stage(d, packet, sizeof(packet), 0, 1);
 	}
 	dp_start(d);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_DROP);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_DROP);
 	dp_expect_seal_drops(d, WGX_DROP_SEAL_STAGED_EXPIRED, 9);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_DROP);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_DROP);
 	dp_expect_seal_drops(d, WGX_DROP_SEAL_STAGED_EXPIRED, 9);
 }
 
@@ -768,7 +768,7 @@ static void test_no_endpoint(void **state)
 	dp_packet(packet, sizeof(packet), 2, 1, 1);
 	stage(d, packet, sizeof(packet), 0, 1);
 	dp_start(d);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	dp_expect_seal_drops(d, WGX_DROP_SEAL_NO_ENDPOINT, 1);
 	/* and whoever sent it is told so (P-DT-4) */
 	assert_true(dp_arrive(d, in, sizeof(in)) >= 56);
@@ -776,7 +776,7 @@ static void test_no_endpoint(void **state)
 	assert_int_equal(in[20], 3);
 	assert_int_equal(in[21], 1);
 	assert_memory_equal(in + 28, packet, 20);
-	dp_until(count_of(&d->b.iface.seal.icmp_sent) == 1);
+	dp_until(count_of(&d->b.iface.seal[0].icmp_sent) == 1);
 }
 
 static void test_send_error(void **state)
@@ -792,7 +792,7 @@ static void test_send_error(void **state)
 	for (int i = 0; i < 3; i++)
 		stage(d, packet, sizeof(packet), 0, 1);
 	dp_start(d);
-	wgx_seal_command(&d->sealer, d->b.peer, WGX_SEAL_FLUSH);
+	wgx_seal_command(&d->sealers[0], d->b.peer, WGX_SEAL_FLUSH);
 	dp_expect_seal_drops(d, WGX_DROP_SEND_ERROR, 3);
 }
 
@@ -803,7 +803,7 @@ static void *command_many(void *arg)
 
 	wgx_rcu_register();
 	for (int i = 0; i < 2000; i++) {
-		wgx_seal_command(&d->sealer, d->b.peer,
+		wgx_seal_command(&d->sealers[0], d->b.peer,
 				 i % 3 ? WGX_SEAL_KEEPALIVE : WGX_SEAL_FLUSH);
 		wgx_rcu_quiescent();
 	}

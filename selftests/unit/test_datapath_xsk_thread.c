@@ -6,107 +6,7 @@
  *	UDP, AF_PACKET -> wg0 -> wgx_egress -> far -> wgx_steer -> seal worker -> A's socket
  *	AF_PACKET -> wgx-rx -> far -> wgx_steer -> open worker -> wg0 -> AF_PACKET
  */
-#include "datapath_env.h"
-
-#include <bpf/bpf.h>
-#include <net/if.h>
-#include "net/features.h"
-#include "net/programs.h"
-
-#define RING 1024
-
-struct rings {
-	const struct wgx_features *features;
-	bool superframes;
-	struct wgx_egress_prog *egress;
-	struct wgx_steer_prog *steer[2];
-	struct wgx_xsk *xsk[2];
-	struct wgx_link collector;
-	void *plain_credit; /* dp_setup()'s */
-	int raw; /* AF_PACKET on the collector's near end */
-};
-
-static struct rings rings;
-
-static struct dp *the_dp; /* for what runs on the private namespace's thread */
-
-static int open_ring(int n, const struct wgx_link *link)
-{
-	struct rings *r = &rings;
-
-	return wgx_steer_load(r->features, &r->steer[n]) ||
-	       wgx_xsk_create(link->far_name, 0, RING, false, r->superframes, &r->xsk[n]) ||
-	       wgx_steer_set_xsk(r->steer[n], 0, r->xsk[n]->fd) ||
-	       wgx_hook_attach(wgx_steer_hook(r->steer[n]), link->far_ifindex);
-}
-
-static int open_rings(void *arg)
-{
-	return open_ring(0, &the_dp->link) || open_ring(1, &rings.collector);
-}
-
-/* A socket that writes frames to a device, past any queue */
-static int raw_socket(int ifindex)
-{
-	struct sockaddr_ll addr = {.sll_family = AF_PACKET, .sll_ifindex = ifindex};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), on = 1, room = 8 << 20;
-
-	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)), 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
-static int setup(void **state)
-{
-	const struct wgx_bpf_config config = {.credit_limit = 448, .credit_alpha = 8};
-	const uint32_t zero = 0;
-	struct rings *r = &rings;
-	struct dp *d;
-	int err = dp_setup(state);
-
-	d = the_dp = *state;
-	if (err || !env_permitted)
-		return err;
-	memset(r, 0, sizeof(*r));
-	r->features = wgx_features_get();
-	r->superframes = wgx_features_superframes(r->features);
-	assert_int_equal(wgx_egress_load(r->features, &r->egress), 0);
-	assert_int_equal(bpf_map_update_elem(wgx_egress_maps(r->egress)->config, &zero, &config, 0),
-			 0);
-	r->plain_credit = d->b.iface.credit.map;
-	assert_int_equal(wgx_credit_open(&d->b.iface.credit, wgx_egress_maps(r->egress)->credit),
-			 0);
-	assert_int_equal(wgx_hook_attach(wgx_egress_hook(r->egress), d->link.ifindex), 0);
-	assert_int_equal(wgx_link_collector_create(env_ns, &r->collector), 0);
-	assert_int_equal(wgx_netns_call(env_ns, open_rings, NULL), 0);
-	r->raw = raw_socket(r->collector.ifindex);
-	d->extra[0] = (struct wgx_port){WGX_PORT_WG, r->xsk[0]->fd, r->xsk[0], &d->b.iface, 0};
-	d->extra[1] = (struct wgx_port){WGX_PORT_COLLECTOR, r->xsk[1]->fd, r->xsk[1], NULL, 0};
-	d->n_extra = 2;
-	env_sh("ip addr add 10.0.0.2/24 dev wg0");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rings *r = &rings;
-	struct dp *d = *state;
-
-	if (env_permitted) {
-		dp_end(d);
-		close(r->raw);
-		for (int i = 0; i < 2; i++) {
-			wgx_steer_free(r->steer[i]);
-			wgx_xsk_destroy(r->xsk[i]);
-		}
-		wgx_credit_close(&d->b.iface.credit);
-		d->b.iface.credit.map = r->plain_credit;
-		wgx_egress_free(r->egress);
-	}
-	return dp_teardown(state);
-}
+#include "datapath_rings.h"
 
 #define xsk_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 #define xsk_line_test(line, fn) line_test_setup_teardown(line, fn, setup, teardown)
@@ -119,52 +19,6 @@ static int teardown(void **state)
 	} while (0)
 
 /* ---- seal ---- */
-
-/* A user's socket on B's host, to 10.0.0.@last */
-static int user_socket(int last)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(5000)};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	to.sin_addr.s_addr = htonl(0x0a000000u + (uint32_t)last);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-	return fd;
-}
-
-static void fill(uint8_t *p, size_t len, unsigned int seed)
-{
-	for (size_t i = 0; i < len; i++)
-		p[i] = (uint8_t)(i * 17 + (i >> 8) + seed);
-}
-
-/* B's host sent these bytes in a UDP datagram to 10.0.0.1: A gets just that. */
-static void expect_datagram(struct dp *d, const uint8_t *payload, size_t len)
-{
-	static uint8_t plain[65536];
-	size_t n = dp_receive(d, d->socket, plain, NULL);
-
-	assert_true(n >= 28 + len && n < 28 + len + 16);
-	assert_int_equal(plain[2] << 8 | plain[3], 28 + len);
-	assert_int_equal(plain[9], IPPROTO_UDP);
-	assert_int_equal(wgx_csum_fold(wgx_csum_add(0, plain, 20)), 0);
-	assert_int_equal(plain[24] << 8 | plain[25], 8 + len);
-	assert_int_equal(wgx_csum_fold(wgx_csum_add(wgx_csum_pseudo4(plain + 12, IPPROTO_UDP,
-								     (uint32_t)(8 + len)),
-						    plain + 20, 8 + len)),
-			 0);
-	assert_memory_equal(plain + 28, payload, len);
-}
-
-/* What egress credited and the worker has not given back */
-static uint64_t credit_out(void)
-{
-	const uint32_t total = WGX_CREDIT_TOTAL;
-	struct wgx_credit c;
-
-	assert_int_equal(bpf_map_lookup_elem(wgx_egress_maps(rings.egress)->credit, &total, &c), 0);
-	return c.produced - c.consumed;
-}
 
 static void test_datagrams(void **state)
 {
@@ -184,11 +38,11 @@ static void test_datagrams(void **state)
 		expect_datagram(d, payload, len);
 	}
 	dp_until(atomic_load(&d->b.peer->tx_packets) == 40);
-	assert_int_equal(atomic_load(&d->b.iface.seal.xsk_rx_frames), 40);
-	assert_int_equal(atomic_load(&d->b.iface.seal.sealed_packets), 40);
+	assert_int_equal(atomic_load(&d->b.iface.seal[0].xsk_rx_frames), 40);
+	assert_int_equal(atomic_load(&d->b.iface.seal[0].sealed_packets), 40);
 	dp_until(credit_out() == 0);
 	/* by the frames themselves, not by time */
-	assert_true(atomic_load(&d->b.iface.seal.credit_healed) < 20);
+	assert_true(atomic_load(&d->b.iface.seal[0].credit_healed) < 20);
 	dp_expect_seal_drops(d, DP_NO_DROP, 0);
 	close(fd);
 }
@@ -216,8 +70,8 @@ static void test_uso(void **state)
 					sizeof(payload) - at < 1000 ? sizeof(payload) - at : 1000);
 	}
 	dp_until(atomic_load(&d->b.peer->tx_packets) == (uint64_t)5 * 41);
-	assert_int_equal(atomic_load(&d->b.iface.seal.xsk_rx_frames), 5);
-	assert_int_equal(atomic_load(&d->b.iface.seal.sends), 5);
+	assert_int_equal(atomic_load(&d->b.iface.seal[0].xsk_rx_frames), 5);
+	assert_int_equal(atomic_load(&d->b.iface.seal[0].sends), 5);
 	dp_until(credit_out() == 0);
 	dp_expect_seal_drops(d, DP_NO_DROP, 0);
 	close(fd);
@@ -243,7 +97,7 @@ static void test_no_peer(void **state)
 	/* poll() may wake for the message in the error queue, before the kernel sets the error */
 	dp_until(recv(fd, &c, 1, MSG_DONTWAIT) == -1 && errno != EAGAIN);
 	assert_int_equal(errno, EHOSTUNREACH);
-	dp_until(atomic_load(&d->b.iface.seal.icmp_sent) == 1);
+	dp_until(atomic_load(&d->b.iface.seal[0].icmp_sent) == 1);
 	dp_expect_seal_drops(d, WGX_DROP_SEAL_NO_PEER, 1);
 	if (rings.superframes && rings.features->uso) {
 		assert_int_equal(setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
@@ -266,7 +120,7 @@ static void test_staged(void **state)
 	for (unsigned int i = 0; i < 140; i++) {
 		fill(payload, sizeof(payload), i);
 		assert_int_equal(send(fd, payload, sizeof(payload), 0), sizeof(payload));
-		dp_until(atomic_load(&d->b.iface.seal.staged_packets) == i + 1);
+		dp_until(atomic_load(&d->b.iface.seal[0].staged_packets) == i + 1);
 	}
 	dp_expect_seal_drops(d, WGX_DROP_SEAL_STAGED_FULL, 12);
 	dp_until(atomic_load(&d->b.wakes) > 0);
@@ -380,7 +234,7 @@ static void test_forged_stamps(void **state)
 			frame[ETH_HLEN + seed % 20] ^= (uint8_t)(seed >> 30);
 		memcpy(frame, &stamp, sizeof(stamp));
 		frames += send(raw, frame, len, 0) == (ssize_t)len;
-		dp_until(atomic_load(&d->b.iface.seal.xsk_rx_frames) == frames);
+		dp_until(atomic_load(&d->b.iface.seal[0].xsk_rx_frames) == frames);
 		while (recv(d->socket, &c, 1, MSG_DONTWAIT) >= 0)
 			;
 	}
@@ -388,11 +242,11 @@ static void test_forged_stamps(void **state)
 	fd = user_socket(1);
 	fill(payload, sizeof(payload), 1);
 	assert_int_equal(send(fd, payload, sizeof(payload), 0), sizeof(payload));
-	dp_until(atomic_load(&d->b.iface.seal.xsk_rx_frames) == frames + 1);
+	dp_until(atomic_load(&d->b.iface.seal[0].xsk_rx_frames) == frames + 1);
 	dp_until(credit_out() == 0);
-	assert_true(all_seal_drops(d) + atomic_load(&d->b.iface.seal.sealed_packets) >= frames);
+	assert_true(all_seal_drops(d) + atomic_load(&d->b.iface.seal[0].sealed_packets) >= frames);
 	assert_true(dp_seal_drop(d, WGX_DROP_SEAL_MALFORMED) > 0);
-	assert_true(atomic_load(&d->b.iface.seal.sealed_packets) > 0);
+	assert_true(atomic_load(&d->b.iface.seal[0].sealed_packets) > 0);
 	close(fd);
 	close(raw);
 }

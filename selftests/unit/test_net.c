@@ -365,7 +365,13 @@ static void test_link_plain(void **state)
 	assert_int_equal(wgx_link_create(env_ns, "wg0", &options, &link), 0);
 	check_offloads(link.ifindex, false);
 	assert_int_equal(wgx_link_query("wg0", &info), 0);
-	assert_int_equal(info.n_rx_queues, 3);
+	assert_int_equal(info.n_rx_queues, 1);
+	assert_int_equal(info.n_tx_queues, 4);
+	assert_int_equal(link.n_queues, 3);
+	/* one that is there keeps its own */
+	assert_int_equal(wgx_link_create(env_ns, "wg0", &(struct wgx_link_options){0}, &link), 0);
+	assert_true(link.adopted);
+	assert_int_equal(link.n_queues, 3);
 }
 
 static void test_link_names(void **state)

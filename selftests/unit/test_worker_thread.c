@@ -146,7 +146,7 @@ static int teardown(void **state)
 
 static void begin(struct env *e)
 {
-	assert_int_equal(wgx_worker_start(&e->worker, &ops, e, confine), 0);
+	assert_int_equal(wgx_worker_start(&e->worker, &ops, 0, e, confine), 0);
 }
 
 static struct thing *thing_make(void)
@@ -219,14 +219,14 @@ static void test_start_fails(void **state)
 	struct env *e = *state;
 
 	e->start_err = -ENOMEM;
-	assert_int_equal(wgx_worker_start(&e->worker, &ops, e, confine), -ENOMEM);
+	assert_int_equal(wgx_worker_start(&e->worker, &ops, 0, e, confine), -ENOMEM);
 	assert_int_equal(atomic_load(&e->stops), 0);
 	assert_int_equal(atomic_load(&e->confines), 0);
 	assert_null(e->worker.ops);
 	wgx_worker_stop(&e->worker);
 	e->start_err = 0;
 	confine_err = -EPERM;
-	assert_int_equal(wgx_worker_start(&e->worker, &ops, e, confine), -EPERM);
+	assert_int_equal(wgx_worker_start(&e->worker, &ops, 0, e, confine), -EPERM);
 	assert_int_equal(atomic_load(&e->stops), 1); /* what start allocated is freed */
 	assert_int_equal(atomic_load(&e->betweens), 0);
 	confine_err = 0;
