@@ -30,6 +30,7 @@ WGX=${WGX:-$BUILD/wgx}
 WGGO=${WGGO:-wireguard-go}
 CLOCKSHIFT=${BUILD%-address-undefined}/selftests/tools/clockshift.so # never with a sanitizer in it
 IMPL=${IMPL:-wgx} # what stands at the ends of a tunnel where the test does not say
+WORKERS=${WORKERS:-} # with how many seal workers wgx does
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/wgx-test.XXXXXX") || exit 1
 chmod 0755 "$WORK"
@@ -353,7 +354,7 @@ clock_jump() {
 impl_up() {
 	local h=$1 ifc=$2 impl=$3
 	case $impl in
-	wgx) wgx "$h" "$ifc" </dev/null >"$WORK/$h.$ifc.log" 2>&1 ;;
+	wgx) wgx "$h" ${WORKERS:+--workers "$WORKERS"} "$ifc" </dev/null >"$WORK/$h.$ifc.log" 2>&1 ;;
 	wireguard-go) on "$h" env LOG_LEVEL=error "$WGGO" "$ifc" </dev/null >"$WORK/$h.$ifc.log" 2>&1 ;;
 	esac || {
 		echo "$impl $ifc failed on $h:"
