@@ -8,17 +8,16 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include "path/credit.h"
 
 #define QUEUES 3
-#define FRAMES 60000
+#define FRAMES 1000000
 
 struct shared {
 	struct wgx_credit_view view;
 	_Atomic unsigned int next; /* frame */
-	_Atomic bool wrong;
+	pthread_barrier_t begin;
 };
 
 struct worker {
@@ -45,8 +44,9 @@ static void *work(void *arg)
 	struct shared *s = w->s;
 	unsigned int n;
 
+	pthread_barrier_wait(&s->begin);
 	while ((n = atomic_fetch_add(&s->next, 1)) < FRAMES) {
-		unsigned int bucket = n * 7 % 16; /* few, for they are to meet */
+		unsigned int bucket = n % 4; /* few, for they are to meet */
 
 		wgx_credit_consume(&s->view, (uint16_t)bucket, produce(s, bucket));
 		if (!(n % 16))
@@ -64,6 +64,7 @@ static void test_no_frame_twice(void **state)
 
 	s->view.map = calloc(WGX_CREDIT_ENTRIES, sizeof(*s->view.map));
 	s->view.queues = QUEUES;
+	pthread_barrier_init(&s->begin, NULL, QUEUES);
 	for (unsigned int q = 0; q < QUEUES; q++) {
 		w[q] = (struct worker){.s = s, .queue = q};
 		assert_int_equal(pthread_create(&w[q].thread, NULL, work, &w[q]), 0);
@@ -86,6 +87,7 @@ static void test_no_frame_twice(void **state)
 	}
 	for (unsigned int i = 0; i < WGX_CREDIT_BUCKETS; i++)
 		assert_true(s->view.map[i].consumed == s->view.map[i].produced);
+	pthread_barrier_destroy(&s->begin);
 	free(s->view.map);
 	free(s);
 }
