@@ -43,7 +43,10 @@ static void add_socket(struct wgx_portset *set, int fd, struct wgx_iface *iface)
 			(struct wgx_port){.kind = WGX_PORT_SOCKET, .fd = fd, .iface = iface};
 }
 
-/* @seal: one for each seal worker. A queue is always the same worker's: so is a flow, and its order is kept. */
+/*
+ * @seal: one for each seal worker. A port is the same worker's as long as it is there: so a flow keeps its order, and no
+ * ring has two readers while sets are changed one after the other.
+ */
 static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_portset *open)
 {
 	struct wgx_attached *a;
@@ -53,7 +56,7 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 		add_xsk(open, WGX_PORT_COLLECTOR, d->collector.xsk, NULL, 0);
 	cds_list_for_each_entry(a, &d->attached, all)
 		for (unsigned int i = 0; i < a->n_xsks; i++)
-			add_xsk(a->lan_xdp ? &seal[i % d->n_sealers] : open,
+			add_xsk(a->lan_xdp ? &seal[0] : open,
 				a->lan_xdp ? WGX_PORT_LAN : WGX_PORT_DEVICE, a->xsks[i], NULL,
 				a->ifindex);
 	cds_list_for_each_entry(s, &d->ifaces, all) {

@@ -34,7 +34,7 @@ void wgx_credit_close(struct wgx_credit_view *v);
 void wgx_credit_consume(struct wgx_credit_view *v, uint16_t bucket, uint16_t seq);
 /** wgx_credit_outstanding() - descriptors of @queue on their way, or lost */
 bool wgx_credit_outstanding(const struct wgx_credit_view *v, unsigned int queue);
-/** wgx_credit_heal() - by the thread of @queue, to be called often; acts once in HEAL_NS. Return: descriptors given back. */
+/** wgx_credit_heal() - by the thread of @queue, to be called often, when its ring is empty; acts once in HEAL_NS. Return: descriptors given back. */
 uint64_t wgx_credit_heal(struct wgx_credit_view *v, unsigned int queue, uint64_t boot);
 
 #endif

@@ -409,7 +409,10 @@ static unsigned int serve_wg(struct wgx_worker *w, const struct wgx_port *port)
 		wgx_sendbuf_flush(&s->out);
 		wgx_xsk_release(port->xsk);
 	}
-	wgx_count(&counters(w, i)->credit_healed, wgx_credit_heal(&i->credit, w->number, w->boot));
+	/* while the ring has more, what is outstanding need not be lost: we may have waited for a processor */
+	if (frames < FRAMES_A_ROUND)
+		wgx_count(&counters(w, i)->credit_healed,
+			  wgx_credit_heal(&i->credit, w->number, w->boot));
 	return frames;
 }
 

@@ -315,13 +315,16 @@ static void test_rekey(void **state)
 	close_flows();
 }
 
+#define queues_line_test(line, fn) line_test_setup_teardown(line, fn, setup_queues, teardown_queues)
 #define queues_test(fn) cmocka_unit_test_setup_teardown(fn, setup_queues, teardown_queues)
 
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
-		queues_test(test_order),	queues_test(test_one_worker),
-		queues_test(test_staged_first), queues_test(test_removed),
+		queues_test(test_order),
+		queues_test(test_one_worker),
+		queues_line_test("P-DT-12", test_staged_first),
+		queues_test(test_removed),
 		queues_test(test_rekey),
 	};
 
