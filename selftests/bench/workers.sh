@@ -9,9 +9,9 @@
 #
 # ROUNDS (7) rounds, T (2) seconds a test; medians and ratios are printed, --write puts them into RESULTS.md as well. A is
 # what is measured, its daemon and its senders bound to so many processors, the first ones. B answers handshakes, and
-# drops data before its stack (tc, which counts), so that its end costs next to nothing. FLOWS (16) UDP sockets send
-# superframes of 50 datagrams, more than one worker seals. kpps: what B's tc counted; sealing-ns: processor time of
-# A's seal workers for a packet.
+# drops data before its stack (nft), so that its end costs next to nothing. FLOWS (16) UDP sockets send
+# superframes of 50 datagrams, more than one worker seals. kpps: what A has sealed and sent; sealing-ns: processor
+# time of A's seal workers for a packet.
 HERE=$(cd "$(dirname "$0")" && pwd)
 COMMAND="ROUNDS=${ROUNDS:-7} T=${T:-2} selftests/bench/workers.sh $*"
 . "$HERE/../lib.sh"
@@ -51,13 +51,15 @@ bench_up() { # bench_up WORKERS
 	addr B wg0 10.7.0.2/24
 	ping_ok A 10.7.0.2 >"$WORK/ping.log" || die "no ping: $(<"$WORK/ping.log")"
 	# messages of type 4
-	on B tc qdisc add dev eth0 clsact || die tc
-	on B tc filter add dev eth0 ingress protocol ip u32 match ip protocol 17 0xff match u8 4 0xff at 28 \
-		action drop || die 'tc filter'
+	on B nft -f - <<-'END' || die nft
+		table netdev bench {
+			chain in { type filter hook ingress device eth0 priority 0; udp dport 51820 @th,64,8 4 drop; }
+		}
+	END
 }
 
-# arrived: packets that B's tc has dropped
-arrived() { on B tc -s -j filter show dev eth0 ingress | jq '[.. | .stats? | select(. != null) | .packets] | add // 0'; }
+# sent: packets that A has sealed and sent
+sent() { wgx_json A '.interfaces[0] | .counters.sealed_packets - .drops.send_error - .drops.send_too_big'; }
 seal_ns() { wgx_json A '[.threads[] | select(.name | startswith("wgx-seal")) | .cpu_ns] | add'; }
 
 # bind_daemon CPUS: A's
@@ -71,9 +73,9 @@ udp() { # udp SIZE CPUS
 		spawn A "load$i" taskset -c "$2" "$LOAD" send 10.7.0.1 10.7.0.2 9 "$1" 100000000 "$pause"
 	done
 	sleep 0.2
-	before=$(arrived) cpu=$(seal_ns) begin=$EPOCHREALTIME
+	before=$(sent) cpu=$(seal_ns) begin=$EPOCHREALTIME
 	sleep "$T"
-	after=$(arrived) used=$(seal_ns)
+	after=$(sent) used=$(seal_ns)
 	record "udp$1" kpps "$(awk -v n=$((after - before)) -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print n / (b - a) / 1e3 }')"
 	record "udp$1" sealing-ns "$(awk -v n=$((after - before)) -v t=$((used - cpu)) 'BEGIN { print n ? t / n : "-" }')"
 	for ((i = 0; i < FLOWS; i++)); do
