@@ -240,13 +240,13 @@ run_builds() {
 # The unit tests: with gcc as users get them; with clang and without ipsec-mb, as they are where it is not to be had;
 # with clang under ASan and UBSan; those with threads under TSan. The BPF programs are the same for all of them.
 run_units() {
-	unit_suite unit "$BUILD" 120 env WGX_DAY_RUNS="${WGX_DAY_RUNS:-400}"
+	unit_suite unit "$BUILD" 600 env WGX_DAY_RUNS="${WGX_DAY_RUNS:-400}"
 }
 
 run_clang() {
 	any_wanted clang/ || return 0
 	always build/clang 900 bash -c 'mk CC=clang SAN= IPSEC_MB=0 CFLAGS="-O2 -g0" BPF_BUILD="$BUILD" BUILD=build-clang all tests' &&
-		unit_suite clang build-clang 120 env WGX_DAY_RUNS=100
+		unit_suite clang build-clang 600 env WGX_DAY_RUNS=100
 }
 
 ASAN_BUILD=(FUZZ_BUILD=build-asan COVERAGE=0 BPF_BUILD="$BUILD")
