@@ -255,7 +255,7 @@ run_asan() {
 	any_wanted asan/ || return 0
 	mapfile -t list < <(targets unit test_)
 	always build/asan 900 env "${ASAN_BUILD[@]}" selftests/fuzz/build.sh "${list[@]}" &&
-		unit_suite asan build-asan 300 env UBSAN_OPTIONS=print_stacktrace=1
+		unit_suite asan build-asan 600 env UBSAN_OPTIONS=print_stacktrace=1
 }
 
 run_tsan() {
@@ -265,7 +265,7 @@ run_tsan() {
 	[ ${#list[@]} -gt 0 ] || return 0
 	# TSan's memory map fails under the kernel's full address randomization.
 	always build/tsan 900 make -j"$JOBS" CC=gcc SAN=thread CFLAGS='-O1 -g1' BPF_BUILD="$BUILD" BUILD=build-thread "${list[@]}" &&
-		unit_suite tsan build-thread 300 setarch -R env TSAN_OPTIONS=halt_on_error=1
+		unit_suite tsan build-thread 600 setarch -R env TSAN_OPTIONS=halt_on_error=1
 }
 
 # one_ended: waits for one of the started tests to end, and counts it, or keeps it for another run. With a time limit
