@@ -566,7 +566,7 @@ const struct wgx_worker_ops wgx_seal_ops = {
 
 void wgx_seal_env_init(struct wgx_seal_env *env)
 {
-	*env = (struct wgx_seal_env){0};
+	memset(env, 0, sizeof(*env));
 	pthread_mutex_init(&env->lock, NULL);
 }
 
