@@ -6,6 +6,14 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
+#include <bpf/bpf_core_read.h>
+
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
+
+/* What segmenting in the seal worker, or in the stack, is the inverse of; no tunnel, no UDP fragments (UFO) */
+#define GSO_TYPES                                                                           \
+	(SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_TCP_ECN | SKB_GSO_UDP_L4 | SKB_GSO_DODGY | \
+	 __SKB_GSO_TCP_FIXEDID | SKB_GSO_TCP_FIXEDID)
 
 static __always_inline __u8 byte_at(struct __sk_buff *skb, __u32 at)
 {
@@ -40,6 +48,15 @@ static __always_inline __u32 segments(struct __sk_buff *skb)
 		return skb->gso_segs;
 	headers = headers_len(skb);
 	return headers < skb->len ? (skb->len - headers + skb->gso_size - 1) / skb->gso_size : 1;
+}
+
+/* Is it a superframe of a tunnel's packets, or of a protocol that we do not know? */
+static __always_inline bool gso_is_of_tunnel(struct __sk_buff *skb)
+{
+	struct sk_buff *kskb = bpf_cast_to_kern_ctx(skb);
+	const struct skb_shared_info *info = (const void *)(kskb->head + kskb->end);
+
+	return BPF_CORE_READ(info, gso_type) & ~GSO_TYPES;
 }
 
 #endif

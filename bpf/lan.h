@@ -10,11 +10,6 @@
 #define TCP_CSUM_OFFSET 16
 #define UDP_CSUM_OFFSET 6
 
-/* What segmenting in the seal worker, or in the stack, is the inverse of; no tunnel, no UDP fragments (UFO) */
-#define LAN_GSO_TYPES                                                                       \
-	(SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_TCP_ECN | SKB_GSO_UDP_L4 | SKB_GSO_DODGY | \
-	 __SKB_GSO_TCP_FIXEDID | SKB_GSO_TCP_FIXEDID)
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, WGX_LAN_TUNNELS);
@@ -53,14 +48,13 @@ static __always_inline bool is_at_home(struct __sk_buff *skb)
 static __always_inline bool offloads_fit(struct __sk_buff *skb, const struct bpf_fib_lookup *fib)
 {
 	struct sk_buff *kskb = bpf_cast_to_kern_ctx(skb);
-	const struct skb_shared_info *info = (const void *)(kskb->head + kskb->end);
 	__u32 start =
 		ETH_HLEN + (fib->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	bool tcp = fib->l4_protocol == IPPROTO_TCP;
 
 	if (BPF_CORE_READ_BITFIELD(kskb, ip_summed) != CHECKSUM_PARTIAL)
 		return !skb->gso_size;
-	if (skb->gso_size && BPF_CORE_READ(info, gso_type) & ~LAN_GSO_TYPES)
+	if (skb->gso_size && gso_is_of_tunnel(skb))
 		return false;
 	return (__u16)(kskb->csum_start - kskb->mac_header) == start &&
 	       (tcp || fib->l4_protocol == IPPROTO_UDP) &&

@@ -9,12 +9,11 @@
 #define WGX_BPF_LAN_PACKET_H
 
 #include "drop.h"
+#include "gso.h"
 
 #define LAN_GO (-1) /* else: an enum wgx_lan_pass */
 
 #define LAN_HEADERS (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct udphdr))
-
-extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
 
 /* Inode of the daemon's network namespace: set before this is loaded */
 const volatile __u32 lan_netns;

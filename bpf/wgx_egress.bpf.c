@@ -3,8 +3,6 @@
 #include "egress.h"
 #include "lan_headers.h"
 
-extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
-
 #define NEXTHDR_HOP 0
 
 /* struct sctphdr: its checksum is a CRC */
@@ -53,6 +51,9 @@ int wgx_egress(struct __sk_buff *skb)
 {
 	struct wgx_stamp stamp = egress_stamp(skb);
 
+	/* wg0 takes no such superframe, so the kernel segments it after us: each of its packets has the stamp */
+	if (skb->gso_size && gso_is_of_tunnel(skb))
+		stamp.gso_size = 0;
 	stamp_checksum(skb, &stamp);
 	return egress(skb, stamp);
 }

@@ -46,8 +46,7 @@ static struct wgx_credit *total_of(const struct wgx_credit_view *v, unsigned int
 }
 
 /* From @was to @now, unless another thread has been faster. One queue has one writer, which needs no locked instruction. */
-static bool advance(const struct wgx_credit_view *v, struct wgx_credit *c, __u64 was,
-		    uint64_t now)
+static bool advance(const struct wgx_credit_view *v, struct wgx_credit *c, __u64 was, uint64_t now)
 {
 	if (v->queues > 1)
 		return __atomic_compare_exchange_n(&c->consumed, &was, now, false, __ATOMIC_RELAXED,
