@@ -10,6 +10,7 @@ before, and, where a failure leaves more memory allocated, it does not do so a s
 Environment: SECONDS_MAX=n: allocations in random order until the time is over (SEED=n); else of each way to an allocation
 its first and its last. ONLY=STEP; NTH=n.
 """
+import signal
 import glob
 import json
 import mmap
@@ -202,12 +203,13 @@ def attempt(name, action, back, nth):
     finally:
         shared.disarm()
     hit = shared.hit
-    if r.returncode < 0:
+    turned_away = hit and r.returncode == -signal.SIGPIPE # wg, where there was no memory for another client
+    if r.returncode < 0 and not turned_away:
         raise Failure(f"{name}: signal {-r.returncode}")
     if r.returncode:
         if not hit:
             raise Failure(f"{name} failed without a fault: {r.stderr.strip()}")
-        if not r.stderr.strip():
+        if not r.stderr.strip() and not turned_away:
             raise Failure(f"{name} failed and says nothing")
         now = state()
         if now != before_all and name not in LINE_BY_LINE:
