@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/sandbox.h"
 
 /* The kernel's <linux/landlock.h>; Debian 12's lacks what came after Linux 6.1. */
 #ifndef SYS_landlock_create_ruleset
@@ -152,18 +153,12 @@ static int restrict_self(int version, const char *state_dir)
 	return err;
 }
 
-#ifdef WGX_SANITIZE
-static const bool sanitized = true;
-#else
-static const bool sanitized = false;
-#endif
-
 static int enter(const char *state_dir)
 {
 	const char *how = getenv("WGX_LANDLOCK");
 	int version;
 
-	if (sanitized || (how && !strcmp(how, "off")))
+	if (WGX_SANITIZED || (how && !strcmp(how, "off")))
 		return 0;
 	version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
 	if (version < 1) {

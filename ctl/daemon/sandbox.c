@@ -289,18 +289,12 @@ static int load(uint32_t action, enum wgx_sandbox who)
 	return err;
 }
 
-#ifdef WGX_SANITIZE
-static const bool sanitized = true;
-#else
-static const bool sanitized = false;
-#endif
-
 int wgx_sandbox_enter(enum wgx_sandbox who)
 {
 	const char *how = getenv("WGX_SECCOMP");
 	uint32_t action = SCMP_ACT_KILL_PROCESS;
 
-	if (sanitized || (how && !strcmp(how, "off")))
+	if (WGX_SANITIZED || (how && !strcmp(how, "off")))
 		return 0;
 	if (how && !strcmp(how, "log"))
 		action = SCMP_ACT_LOG;

@@ -6,6 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Sanitizers' runtimes make system calls and read files of their own: in such builds nothing is kept from us. */
+#ifdef WGX_SANITIZE
+#define WGX_SANITIZED true
+#else
+#define WGX_SANITIZED false
+#endif
+
 /* Whose filter */
 enum wgx_sandbox {
 	WGX_SANDBOX_DAEMON = 1, /* every thread */

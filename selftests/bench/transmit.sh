@@ -39,7 +39,7 @@ one_round() {
 	local h
 	tunnel_pair wgx wgx 4 no || die 'no tunnel'
 	for h in A B; do
-		[ "$LINK" = pass ] || on $h ethtool -K eth0 tso off tx-udp-segmentation off gro on || die 'ethtool'
+		link_as_named $h
 		wgx $h attach eth0 $([ $IMPL = wgx ] || echo --transmit) >"$WORK/attach.log" || die "$IMPL does not attach"
 	done
 	ping_ok A 10.7.0.2 >"$WORK/ping.log" || die "no ping: $(<"$WORK/ping.log")"

@@ -167,11 +167,9 @@ bench_up() {
 	local h impl=${IMPL%-tx}
 	[ "$IMPL" != wireguard-go ] || WGGO=$WGGO_BENCH
 	tunnel_pair "$impl" "$impl" 4 no || die "$IMPL does not start"
-	if [ "$LINK" = segment ]; then
-		for h in A B; do
-			on $h ethtool -K eth0 tso off tx-udp-segmentation off gro on || die 'ethtool'
-		done
-	fi
+	for h in A B; do
+		link_as_named $h
+	done
 	attach_pair "$impl" "$impl" >"$WORK/attach.log" 2>&1 || die "$IMPL does not attach"
 	if [ "$IMPL" = wgx-tx ]; then
 		for h in A B; do

@@ -3,6 +3,7 @@
 #ifndef WGX_TEST_HARNESS_H
 #define WGX_TEST_HARNESS_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -139,6 +140,17 @@ static __maybe_unused void percpu_clear(const struct bpf_map *map)
 static __maybe_unused void map_put(const struct bpf_map *map, const void *key, const void *value)
 {
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY), 0);
+}
+
+/* @text: an address of this host; @locals: where the program has them */
+static __maybe_unused void map_put_local(const struct bpf_map *locals, const char *text)
+{
+	struct wgx_addr a = {.addr = {[10] = 0xff, [11] = 0xff}};
+	__u8 one = 1;
+
+	if (inet_pton(AF_INET, text, a.addr + 12) != 1)
+		assert_int_equal(inet_pton(AF_INET6, text, a.addr), 1);
+	map_put(locals, &a, &one);
 }
 
 /* What a map of a loaded object must look like: sizes as in the ABI header, types as in its BTF. */

@@ -36,12 +36,7 @@ static __maybe_unused void configure(__u32 collector, __u32 flags)
 
 static __maybe_unused void add_local(const char *text)
 {
-	struct wgx_addr a = {.addr = {[10] = 0xff, [11] = 0xff}};
-	__u8 one = 1;
-
-	if (inet_pton(AF_INET, text, a.addr + 12) != 1)
-		assert_int_equal(inet_pton(AF_INET6, text, a.addr), 1);
-	map_put(skel->maps.locals, &a, &one);
+	map_put_local(skel->maps.locals, text);
 }
 
 static __maybe_unused void add_receiver(__u32 index, __u32 iface, __u32 floor)

@@ -28,6 +28,12 @@ static inline bool take_frame(struct bytes *in, struct packet *p)
 	return true;
 }
 
+/* What a frame @p may claim of itself, as the context of a test run says it */
+static inline uint16_t gso_of(const struct packet *p, bool claimed, uint16_t gso_size)
+{
+	return claimed && gso_size < p->len ? gso_size : 0;
+}
+
 static inline void skip_without_bpf(bool there)
 {
 	if (there)

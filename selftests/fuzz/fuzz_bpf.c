@@ -83,8 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!take_frame(&in, &pkt))
 		return 0;
-	if (!(flags & 1) || gso_size >= pkt.len)
-		gso_size = 0;
+	gso_size = gso_of(&pkt, flags & 1, gso_size);
 	set_identity(flags & 2 ? NULL : our_public_key);
 	judge(gso_size);
 	return 0;

@@ -244,8 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!take_frame(&in, &pkt))
 		return 0;
-	if (!(flags & 1) || gso_size >= pkt.len)
-		gso_size = 0;
+	gso_size = gso_of(&pkt, flags & 1, gso_size);
 	judge(true, gso_size);
 	judge(false, gso_size);
 	return 0;

@@ -16,6 +16,7 @@
 #include "memory_scan.h"
 #include "path/aead.h"
 #include "proto/crypto.h"
+#include "unit/xorshift.h"
 
 #define LEN_MAX 65519
 #define ROOM (LEN_MAX + 128)
@@ -25,10 +26,7 @@ static uint64_t seed = 0x9e3779b97f4a7c15;
 
 static uint64_t rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
+	return xorshift64(&seed);
 }
 
 static void fill_random(uint8_t *p, size_t len)

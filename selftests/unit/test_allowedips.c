@@ -13,6 +13,7 @@
 #include <string.h>
 #include "line_test.h"
 #include "proto/allowedips.h"
+#include "unit/xorshift.h"
 
 #define OWNERS 5
 #define NAIVE_MAX 4096
@@ -32,9 +33,7 @@ static uint64_t seed, clock_of_inserts;
 
 static uint32_t rnd(uint32_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
+	xorshift64(&seed);
 	return (uint32_t)(seed >> 32) % below;
 }
 

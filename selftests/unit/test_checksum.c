@@ -11,15 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "path/checksum.h"
+#include "unit/xorshift.h"
 
 static uint64_t seed = 0x2545f4914f6cdd1d;
 
 static uint64_t rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
+	return xorshift64(&seed);
 }
 
 /* Host byte order, not complemented. */

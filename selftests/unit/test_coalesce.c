@@ -14,6 +14,7 @@
 #include "path/coalesce.h"
 #include "path/inner.h"
 #include "path/segment.h"
+#include "unit/xorshift.h"
 
 #define PACKET_MAX 65535
 #define GSO_UDP_L4 5
@@ -23,9 +24,7 @@ static uint64_t seed = 0xda3e39cb94b95bdb;
 
 static uint32_t rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
+	xorshift64(&seed);
 	return (uint32_t)(seed >> 20);
 }
 

@@ -12,6 +12,7 @@
 #include "line_test.h"
 #include "path/icmp.h"
 #include "path/inner.h"
+#include "unit/xorshift.h"
 
 static uint8_t out[2000];
 
@@ -231,9 +232,7 @@ static void test_fuzz(void **state)
 
 		assert_non_null(p);
 		for (size_t k = 0; k < len; k++) {
-			seed ^= seed << 13;
-			seed ^= seed >> 7;
-			seed ^= seed << 17;
+			xorshift64(&seed);
 			p[k] = (uint8_t)(seed >> 30);
 		}
 		if (len)

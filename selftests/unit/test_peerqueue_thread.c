@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "device/peerqueue.h"
+#include "unit/xorshift.h"
 
 #define PEERS 16
 #define PRODUCERS 3
@@ -120,9 +121,7 @@ static void *produce(void *arg)
 		struct item *it;
 		bool empty;
 
-		seed ^= seed << 13;
-		seed ^= seed >> 7;
-		seed ^= seed << 17;
+		xorshift64(&seed);
 		it = &items[(seed >> 33) % PEERS];
 		atomic_fetch_add(&it->wanted, 1);
 		if (!wgx_ref_try(&it->refs))

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "path/poly1305.h"
+#include "unit/xorshift.h"
 
 #if defined(__x86_64__)
 
@@ -26,10 +27,7 @@ static uint64_t seed = 0x9e3779b97f4a7c15;
 
 static uint64_t rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
+	return xorshift64(&seed);
 }
 
 static word pick(const word *of, size_t n)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "path/inner.h"
 #include "path/segment.h"
+#include "unit/xorshift.h"
 
 #define ROOM WGX_SEGMENT_HEADERS_MAX
 #define TAIL 16
@@ -28,9 +29,7 @@ static uint64_t seed = 0x853c49e6748fea9b;
 
 static uint32_t rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
+	xorshift64(&seed);
 	return (uint32_t)(seed >> 20);
 }
 

@@ -2,6 +2,7 @@
 /* The configuration protocol (P-UA-5): large tables, slow readers, no memory, and random damage. */
 #include "line_test.h"
 #include "uapi_client.h"
+#include "unit/xorshift.h"
 
 /* Lines that begin with @what. By hand: sanitizers let strstr() walk to the end each time. */
 static unsigned int count(const char *text, const char *what)
@@ -199,9 +200,7 @@ static uint64_t seed = 88172645463325252;
 
 static uint32_t rnd(uint32_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
+	xorshift64(&seed);
 	return (uint32_t)(seed >> 32) % below;
 }
 
