@@ -99,6 +99,14 @@ static void test_netns_private(void **state)
 	assert_string_equal(value, "0");
 }
 
+static int count_fds(pid_t pid)
+{
+	char value[16];
+
+	env_read(value, sizeof(value), "ls /proc/%d/fd | wc -l", pid);
+	return atoi(value);
+}
+
 /* The holder has a name, nothing open that it does not need, no capability, and a session of its own. */
 static void test_netns_holder(void **state)
 {
@@ -110,9 +118,8 @@ static void test_netns_holder(void **state)
 	assert_true(pid > 0);
 	env_read(value, sizeof(value), "cat /proc/%d/comm", pid);
 	assert_string_equal(value, "wgx-holder");
-	/* the lock and a netlink socket */
-	env_read(value, sizeof(value), "ls /proc/%d/fd | wc -l", pid);
-	assert_string_equal(value, "2");
+	/* the lock and a netlink socket, once it has closed the pipe by which it said that it is ready */
+	env_await(count_fds(pid) == 2);
 	env_read(value, sizeof(value), "awk '/^Cap(Eff|Prm)/ { print $2 }' /proc/%d/status | uniq",
 		 pid);
 	assert_string_equal(value, "0000000000000000");
