@@ -148,17 +148,21 @@ back() { # B may have answered from the other address, and A have followed
 	outer 192.0.2.2:51820
 }
 check 'and back: nothing lost' none_lost A 30 back
-check 'past the stack' ready A
+home() { # an answer that was on its way from there may have taken A along once more
+	outer 192.0.2.2:51820
+	past A 3 ping_ok A 10.7.0.2
+}
+check 'past the stack' wait_for 20 home
 on A ip route add 192.0.2.2/32 nexthop via 198.51.100.2 dev eth1 nexthop dev eth0
 check 'two ways: by the socket' by_socket A route ping_ok A 10.7.0.2
 back
 on A ip rule add fwmark 9 lookup 9
 on A ip route add 192.0.2.2/32 via 198.51.100.2 dev eth1 table 9
-check 'a mark that nobody has' ready A
+check 'a mark that nobody has' wait_for 20 home
 on A wg set wg0 fwmark 9
 check 'the mark leads elsewhere' by_socket A elsewhere ping_ok A 10.7.0.2
 on A wg set wg0 fwmark 0
-check 'and not any more' ready A
+check 'and not any more' wait_for 20 home
 on A ip link set eth0 mtu 1300
 on B ip link set eth0 mtu 1300
 check 'over the MTU: by the socket' by_socket A mtu ping_ok A 10.7.0.2 -s 1350

@@ -70,6 +70,8 @@ sleep 0.5
 was_sealed=$(sealed) was_opened=$(opened)
 spawn B recv4 "$HERE/order.py" recv 10.7.0.2 6000
 spawn B recv6 "$HERE/order.py" recv fd07::2 6001
+listening() { [ "$(on B ss -Hlun 'sport = :6000 or sport = :6001' | wc -l)" = 2 ]; }
+wait_for 20 listening
 spawn A send4 "$HERE/order.py" send 10.7.0.2 6000 24
 spawn A send6 "$HERE/order.py" send fd07::2 6001 24
 spawn A ping ping -i 0.02 10.7.0.2
