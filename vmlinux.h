@@ -294,6 +294,7 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_CPU_BACKLOG = 71,
 	SKB_DROP_REASON_XDP = 72,
 	SKB_DROP_REASON_TC_INGRESS = 73,
+	SKB_DROP_REASON_QUEUE_PURGE = 104,
 };
 
 struct ns_common {

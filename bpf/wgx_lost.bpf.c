@@ -107,16 +107,18 @@ static __always_inline void count_frame(const struct sk_buff *skb,
 }
 
 /*
- * The next hop did not answer, or too many wait for that. Neighbour discovery gives no reason: then it is what has got no
- * link-layer header yet. (What else is dropped there, sendmsg(2) tells.)
+ * The next hop did not answer, or too many wait for that. Neighbour discovery gives no reason; and where another packet
+ * asks for the next hop while the kernel drops those that wait for it, it clears their queue: then it is what has got no
+ * link-layer header yet. (What else is dropped there, sendmsg(2) tells.) neigh_invalidate() of net/core/neighbour.c
  */
 static __always_inline bool is_unresolved(const struct sk_buff *skb, enum skb_drop_reason reason)
 {
 	if (REASON_IS(reason, SKB_DROP_REASON_NEIGH_FAILED) ||
 	    REASON_IS(reason, SKB_DROP_REASON_NEIGH_QUEUEFULL))
 		return true;
-	return REASON_IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) &&
-	       skb->protocol == bpf_htons(ETH_P_IPV6) && skb->mac_header == (__u16)~0;
+	return skb->mac_header == (__u16)~0 && (REASON_IS(reason, SKB_DROP_REASON_QUEUE_PURGE) ||
+						(REASON_IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) &&
+						 skb->protocol == bpf_htons(ETH_P_IPV6)));
 }
 
 /* What a worker has sent and the kernel has queued: nobody tells the sender. */
