@@ -83,7 +83,8 @@ UNIT_SRC := $(sort $(wildcard selftests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 BPFT_SRC := $(sort $(wildcard selftests/bpf/test_*.c))
 BPFT_BIN := $(BPFT_SRC:%.c=$(BUILD)/%)
-PRELOAD_SRC := selftests/tools/clockshift.c selftests/tools/faults.c selftests/tools/nomem.c
+PRELOAD_SRC := selftests/tools/clockshift.c selftests/tools/faults.c selftests/tools/nomem.c \
+	selftests/tools/zerocopy.c
 PRELOAD_LIB := $(PRELOAD_SRC:%.c=$(BUILD)/%.so)
 FUZZ_SRC := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)

@@ -16,6 +16,7 @@ enum {
 	OPTION_MODE = WGX_OPTION_LONG,
 	OPTION_LAN,
 	OPTION_TRANSMIT,
+	OPTION_COPY,
 	OPTION_STRICT,
 	OPTION_EXEMPT,
 	OPTION_PROTECT,
@@ -27,7 +28,7 @@ static const char *const modes[] = {"auto", "tcx", "native", "none"};
 struct attach_options {
 	const char *mode; /* NULL: not given */
 	const char *lan; /* NULL: not given */
-	bool transmit, strict, report;
+	bool transmit, copy, strict, report;
 	json_t *exempt, *protect; /* NULL: not given */
 };
 
@@ -116,6 +117,9 @@ static int set_option(struct attach_options *o, int c, char **argv)
 	case OPTION_TRANSMIT:
 		o->transmit = true;
 		return WGX_EXIT_OK;
+	case OPTION_COPY:
+		o->copy = true;
+		return WGX_EXIT_OK;
 	case OPTION_STRICT:
 		o->strict = true;
 		return WGX_EXIT_OK;
@@ -143,6 +147,9 @@ static int check_options(struct attach_options *o)
 		o->mode = o->lan && !o->transmit ? "none" : "auto";
 	if (!o->strict && name)
 		return wgx_usage_error("attach", "%s means nothing without --strict", name);
+	if (o->copy && strcmp(o->mode, "native") != 0 && (!o->lan || strcmp(o->lan, "native") != 0))
+		return wgx_usage_error(
+			"attach", "--copy means nothing without --mode native or --lan=native");
 	if (!o->strict && !o->lan && !o->transmit && !strcmp(o->mode, "none"))
 		return wgx_usage_error(
 			"attach",
@@ -156,6 +163,7 @@ static int parse_attach(int argc, char **argv, struct attach_options *o)
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"lan", optional_argument, NULL, OPTION_LAN},
 		{"transmit", no_argument, NULL, OPTION_TRANSMIT},
+		{"copy", no_argument, NULL, OPTION_COPY},
 		{"strict", no_argument, NULL, OPTION_STRICT},
 		{"exempt", required_argument, NULL, OPTION_EXEMPT},
 		{"protect", required_argument, NULL, OPTION_PROTECT},
@@ -183,6 +191,8 @@ static json_t *attach_request(const char *device, const struct attach_options *o
 		json_object_set_new(request, "lan", json_string(o->lan));
 	if (o->transmit)
 		json_object_set_new(request, "transmit", json_true());
+	if (o->copy)
+		json_object_set_new(request, "copy", json_true());
 	if (!o->strict)
 		return request;
 	json_object_set_new(request, "strict", json_true());

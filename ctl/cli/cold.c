@@ -175,6 +175,8 @@ static int attach(const json_t *a)
 		json_object_set(what, "lan", json_object_get(lan, "way"));
 	if (json_is_object(json_object_get(a, "transmit")))
 		json_object_set_new(what, "transmit", json_true());
+	if (json_is_true(json_object_get(a, "copy")))
+		json_object_set_new(what, "copy", json_true());
 	if (json_is_object(strict)) {
 		json_object_set_new(what, "strict", json_true());
 		json_object_set(what, "report", json_object_get(strict, "report"));

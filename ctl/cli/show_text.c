@@ -309,10 +309,26 @@ static void print_transmit(const struct wgx_text *t, const json_t *transmit)
 	fputs(" past the stack\n", t->out);
 }
 
+/* "  af_xdp: zero-copy on 3 of 4 queues; copy mode: why" */
+static void print_sockets(const struct wgx_text *t, const json_t *xsks)
+{
+	const uint64_t queues = number_of(xsks, "queues"), zero_copy = number_of(xsks, "zero_copy");
+	const char *why = string_of(xsks, "why_copy");
+
+	if (!queues)
+		return;
+	label(t, "af_xdp");
+	fprintf(t->out, "zero-copy on %" PRIu64 " of %" PRIu64 " queues", zero_copy, queues);
+	if (zero_copy < queues)
+		fprintf(t->out, "; copy mode: %s", why ? why : "?");
+	fputc('\n', t->out);
+}
+
 static void print_attached(const struct wgx_text *t, const json_t *device)
 {
 	heading(t, WGX_GREEN_BOLD, WGX_GREEN, "attached", string_of(device, "device"));
 	line(t, "mode", string_of(device, "mode"));
+	print_sockets(t, json_object_get(device, "af_xdp"));
 	print_strict(t, json_object_get(device, "strict"));
 	print_lan(t, json_object_get(device, "lan"));
 	print_transmit(t, json_object_get(device, "transmit"));

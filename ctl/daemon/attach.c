@@ -28,6 +28,12 @@ const char *wgx_attached_mode(const struct wgx_attached *a)
 	return "unknown";
 }
 
+struct wgx_attach_wish wgx_attached_wish(const struct wgx_attached *a)
+{
+	return (struct wgx_attach_wish){
+		.mode = a->wanted, .lan = a->lan, .transmit = a->transmit, .copy = a->copy};
+}
+
 const char *wgx_attached_wanted(const char *name)
 {
 	for (size_t i = 0; i < N_MODES; i++)
@@ -168,6 +174,13 @@ static void note_master(const struct wgx_link_info *info, char *text, size_t siz
 			 master.name, master.name);
 }
 
+/* What its driver has kept it from */
+static void note_copy(const struct wgx_attached *a, char *text, size_t size)
+{
+	if (!text[0] && a->why_copy[0] && !a->copy)
+		snprintf(text, size, "AF_XDP in copy mode: %s", a->why_copy);
+}
+
 static struct wgx_attached *new_attached(struct wgx_daemon *d, const struct wgx_link_info *info)
 {
 	struct wgx_attached *a = calloc(1, sizeof(*a));
@@ -215,19 +228,20 @@ static void explain_strict(int err, const char *device, char *text, size_t size)
 
 /* Strict mode first: from then on nothing leaks. Where this fails, see undo(). */
 static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
-			 const struct wgx_link_info *info, const char *mode, enum wgx_lan_way lan,
-			 bool transmit, const struct wgx_guard *guard, char *text, size_t size)
+			 const struct wgx_link_info *info, const struct wgx_attach_wish *wish,
+			 const struct wgx_guard *guard, char *text, size_t size)
 {
 	size_t first, end;
-	int err = find_modes(mode, &first, &end, text, size);
+	int err = find_modes(wish->mode, &first, &end, text, size);
 
-	a->lan = lan;
-	a->transmit = transmit;
+	a->lan = wish->lan;
+	a->transmit = wish->transmit;
+	a->copy = wish->copy;
 	if (!err)
 		err = check_guard(a, modes[first].mode, guard, text, size);
-	if (!err && lan)
+	if (!err && a->lan)
 		err = wgx_lan_check(d, info, text, size);
-	if (!err && transmit)
+	if (!err && a->transmit)
 		err = wgx_transmit_check(info, text, size);
 	if (!err && guard->on) {
 		err = wgx_strict_set(d, a, guard);
@@ -236,9 +250,9 @@ static int fill_attached(struct wgx_daemon *d, struct wgx_attached *a,
 	}
 	if (!err)
 		err = try_modes(d, a, info, first, end, text, size);
-	if (!err && lan)
+	if (!err && a->lan)
 		err = wgx_lan_on(d, a, info, text, size);
-	if (!err && transmit)
+	if (!err && a->transmit)
 		err = wgx_transmit_on(d, a, text, size);
 	if (err)
 		return err;
@@ -259,14 +273,15 @@ static void undo(struct wgx_daemon *d, struct wgx_attached *a, bool inherited,
 	a->mode = WGX_INGRESS_NONE;
 	a->lan = WGX_LAN_OFF;
 	a->transmit = false;
+	a->copy = false;
 	cds_list_add_tail(&a->all, &d->attached);
 	(void)wgx_strict_set(d, a, before);
 }
 
 /* @a: what a dead daemon left on the device, or NULL */
 static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
-			 const struct wgx_link_info *info, const char *mode, enum wgx_lan_way lan,
-			 bool transmit, const struct wgx_guard *guard, char *text, size_t size)
+			 const struct wgx_link_info *info, const struct wgx_attach_wish *wish,
+			 const struct wgx_guard *guard, char *text, size_t size)
 {
 	struct wgx_guard before = {0};
 	bool inherited = a;
@@ -277,7 +292,7 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 		return -ENOMEM;
 	if (!inherited)
 		a = new_attached(d, info);
-	err = a ? fill_attached(d, a, info, mode, lan, transmit, guard, text, size) : -ENOMEM;
+	err = a ? fill_attached(d, a, info, wish, guard, text, size) : -ENOMEM;
 	if (a && err)
 		undo(d, a, inherited, &before);
 	wgx_guard_free(&before);
@@ -286,17 +301,17 @@ static int attach_device(struct wgx_daemon *d, struct wgx_attached *a,
 
 /* It is in strict mode, and is to be with other networks: at once, and with no moment without. NULL: that is not so */
 static struct wgx_attached *find_changeable(struct wgx_daemon *d, const char *device,
-					    const char *mode, enum wgx_lan_way lan, bool transmit,
+					    const struct wgx_attach_wish *wish,
 					    const struct wgx_guard *guard)
 {
 	struct wgx_link_info info;
 	struct wgx_attached *a =
 		wgx_link_query(device, &info) ? NULL : wgx_attached_find(&d->attached, info.name);
 
-	if (!a || a->guard.inherited || !a->guard.on || !guard->on || a->lan != lan ||
-	    a->transmit != transmit)
+	if (!a || a->guard.inherited || !a->guard.on || !guard->on || a->lan != wish->lan ||
+	    a->transmit != wish->transmit || a->copy != wish->copy)
 		return NULL;
-	return !strcmp(mode, "auto") || !strcmp(mode, wgx_attached_mode(a)) ? a : NULL;
+	return !strcmp(wish->mode, "auto") || !strcmp(wish->mode, wgx_attached_mode(a)) ? a : NULL;
 }
 
 static int change_attached(struct wgx_daemon *d, struct wgx_attached *a,
@@ -312,12 +327,12 @@ static int change_attached(struct wgx_daemon *d, struct wgx_attached *a,
 	return err;
 }
 
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
-	       bool transmit, const struct wgx_guard *guard, const char **ret_mode, char *text,
-	       size_t size)
+int wgx_attach(struct wgx_daemon *d, const char *device, const struct wgx_attach_wish *wish,
+	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
 {
 	struct wgx_link_info info;
-	struct wgx_attached *a = find_changeable(d, device, mode, lan, transmit, guard);
+	struct wgx_attached *a = find_changeable(d, device, wish, guard);
+	const char *copies;
 	int err;
 
 	if (a)
@@ -327,15 +342,18 @@ int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum 
 	if (!err)
 		err = wgx_ingress_ready(d);
 	if (!err)
-		err = attach_device(d, wgx_attached_find(&d->attached, info.name), &info, mode, lan,
-				    transmit, guard, text, size);
+		err = attach_device(d, wgx_attached_find(&d->attached, info.name), &info, wish,
+				    guard, text, size);
 	if (err)
 		return err;
 	(void)wgx_awaited_forget(d, info.name);
 	a = wgx_attached_find(&d->attached, info.name);
 	note_master(&info, text, size);
+	note_copy(a, text, size);
 	*ret_mode = wgx_attached_mode(a);
-	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s%s%s", info.name, *ret_mode,
+	copies = wgx_attached_copies(a);
+	wgx_log(WGX_LOG_INFO, "%s: attached, mode %s%s%s%s%s%s", info.name, *ret_mode,
+		copies ? ", " : "", copies ?: "",
 		a->lan == WGX_LAN_NATIVE ? ", lan native"
 		: a->lan		 ? ", lan"
 					 : "",

@@ -48,8 +48,8 @@ void wgx_collector_drop_unneeded(struct wgx_daemon *d);
  * wgx_attached_create_xsk() - on a device that may just have been let go of
  * @ring_size, @tx_size: as wgx_xsk_create_sending() has them; 0: it does not receive, or not send
  */
-int wgx_attached_create_xsk(const char *name, unsigned int queue, uint32_t ring_size, bool multi,
-			    uint32_t tx_size, struct wgx_xsk **ret);
+int wgx_attached_create_xsk(const char *name, unsigned int queue, uint32_t ring_size,
+			    bool zero_copy, bool multi, uint32_t tx_size, struct wgx_xsk **ret);
 /** wgx_xsks_drain() - nothing comes into the ring any more: the open worker takes what is there, if it gets the processor */
 void wgx_xsks_drain(const struct wgx_xsk *x);
 

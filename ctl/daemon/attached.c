@@ -64,20 +64,22 @@ void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a)
 void wgx_attached_back(struct wgx_daemon *d, const char *name)
 {
 	struct wgx_attached *a = wgx_attached_find(&d->awaited, name);
+	const struct wgx_attach_wish none = {.mode = "none"};
+	struct wgx_attach_wish wish;
 	struct wgx_link_info info;
 	const char *mode;
 	char error[512];
 
-	if (!a || wgx_link_query(name, &info) ||
-	    !wgx_attach(d, name, a->wanted, a->lan, a->transmit, &a->guard, &mode, error,
-			sizeof(error)))
+	if (!a || wgx_link_query(name, &info))
+		return;
+	wish = wgx_attached_wish(a);
+	if (!wgx_attach(d, name, &wish, &a->guard, &mode, error, sizeof(error)))
 		return;
 	if (!a->unhooked)
 		wgx_log(WGX_LOG_WARN, "it is back: %s", error);
 	a->unhooked = true; /* told; it is tried again */
 	/* slower than wanted, but nothing leaks */
-	if (a->guard.on &&
-	    wgx_attach(d, name, "none", WGX_LAN_OFF, false, &a->guard, &mode, error, sizeof(error)))
+	if (a->guard.on && wgx_attach(d, name, &none, &a->guard, &mode, error, sizeof(error)))
 		wgx_log(WGX_LOG_ERR, "%s", error);
 }
 
@@ -138,12 +140,31 @@ static void resume(struct wgx_daemon *d, struct wgx_attached *a)
 			*text ? text : strerror(-err));
 }
 
+static void serve_again(struct wgx_daemon *d)
+{
+	if (wgx_ports_update(d))
+		wgx_log(WGX_LOG_ERR, "no memory to serve the devices again");
+}
+
 void wgx_attached_resume(struct wgx_daemon *d)
 {
 	struct wgx_attached *a, *next;
 
 	cds_list_for_each_entry_safe(a, next, &d->suspended, all)
 		resume(d, a);
-	if (wgx_ports_update(d))
-		wgx_log(WGX_LOG_ERR, "no memory to serve the devices again");
+	serve_again(d);
+}
+
+/* ---- its MTU changes ---- */
+
+void wgx_attached_resized(struct wgx_daemon *d, struct wgx_attached *a, uint32_t mtu)
+{
+	if (!a->mtu_max || mtu <= a->mtu_max)
+		return;
+	wgx_log(WGX_LOG_INFO, "%s: an MTU of %u is more than its zero-copy takes", a->name, mtu);
+	if (!wgx_attached_release(d, a))
+		return;
+	cds_list_add_tail(&a->all, &d->suspended);
+	resume(d, a);
+	serve_again(d);
 }

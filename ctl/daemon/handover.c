@@ -540,6 +540,7 @@ static void take_drops(const uint64_t handed[WGX_DROP_COUNT], const uint64_t now
 /* As wgx_attach() has it: strict mode that was left is as wanted again, and what was inherited before stays so. */
 static void attach_again(struct wgx_daemon *d, struct wgx_attached *a)
 {
+	const struct wgx_attach_wish wish = wgx_attached_wish(a);
 	struct wgx_link_info info;
 	struct wgx_attached *new;
 	const char *mode;
@@ -551,8 +552,7 @@ static void attach_again(struct wgx_daemon *d, struct wgx_attached *a)
 		return;
 	}
 	if (!a->guard.inherited && /* those wgx_strict_adopt() has */
-	    wgx_attach(d, a->name, a->wanted, a->lan, a->transmit, &a->guard, &mode, text,
-		       sizeof(text))) {
+	    wgx_attach(d, a->name, &wish, &a->guard, &mode, text, sizeof(text))) {
 		wgx_log(WGX_LOG_ERR, "attached before the hand-over: %s", text);
 		a->ifindex = 0;
 		a->unhooked = true; /* told */

@@ -33,7 +33,7 @@
 struct wgx_daemon;
 
 /* Of all that is in the state, and of the dialog: a change of either changes it. */
-#define WGX_HANDOVER_FORMAT 2
+#define WGX_HANDOVER_FORMAT 3
 
 /** struct wgx_handover - the state: bytes and, in the order in which they are named there, descriptors */
 struct wgx_handover {

@@ -83,6 +83,7 @@ static void device(struct wgx_codec *c, struct wgx_attached *a, char wanted[16])
 	wgx_codec_upto(c, &lan, WGX_LAN_NATIVE);
 	a->lan = (enum wgx_lan_way)lan;
 	wgx_codec_bool(c, &a->transmit);
+	wgx_codec_bool(c, &a->copy);
 	wgx_codec_bytes(c, &a->lan_before, sizeof(a->lan_before));
 	guard(c, &a->guard);
 }

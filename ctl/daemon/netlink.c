@@ -20,6 +20,8 @@ static void on_host_link(void *arg, const struct wgx_link_event *e)
 		} else if (strcmp(a->name, e->name)) {
 			memcpy(a->name, e->name, sizeof(a->name));
 			wgx_strict_renamed(d, a);
+		} else {
+			wgx_attached_resized(d, a, e->mtu);
 		}
 	}
 	if (!e->deleted)

@@ -76,8 +76,11 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 {
 	const char *device = json_string_value(json_object_get(request, "device"));
 	const char *mode = json_string_value(json_object_get(request, "mode"));
-	const bool transmit = json_is_true(json_object_get(request, "transmit"));
-	enum wgx_lan_way lan;
+	struct wgx_attach_wish wish = {
+		.mode = mode ? mode : "auto",
+		.transmit = json_is_true(json_object_get(request, "transmit")),
+		.copy = json_is_true(json_object_get(request, "copy")),
+	};
 	bool strict;
 	struct wgx_guard guard;
 	const char *used;
@@ -87,14 +90,13 @@ static json_t *do_attach(struct wgx_control_client *c, const json_t *request)
 
 	if (!device)
 		return refuse(-EINVAL, "attach: no device named");
-	if (wgx_lan_parse(json_string_value(json_object_get(request, "lan")), &lan))
+	if (wgx_lan_parse(json_string_value(json_object_get(request, "lan")), &wish.lan))
 		return refuse(-EINVAL, "attach: unknown router path");
 	err = wgx_guard_parse(request, &guard, text, sizeof(text));
 	if (!err)
 		err = check_exemptions(c->daemon, &guard, text, sizeof(text));
 	if (!err)
-		err = wgx_attach(c->daemon, device, mode ? mode : "auto", lan, transmit, &guard,
-				 &used, text, sizeof(text));
+		err = wgx_attach(c->daemon, device, &wish, &guard, &used, text, sizeof(text));
 	strict = guard.on;
 	wgx_guard_free(&guard);
 	if (err)

@@ -139,6 +139,7 @@ static json_t *peer_json(struct wgx_served *s, const struct wgx_peer *peer)
 
 static const char *mode_in(struct wgx_daemon *d)
 {
+	static char text[64];
 	struct wgx_attached *a;
 
 	cds_list_for_each_entry(a, &d->attached, all)
@@ -149,7 +150,9 @@ static const char *mode_in(struct wgx_daemon *d)
 			return d->features->tcx ? "tcx → collector → AF_XDP superframes"
 						: "clsact → collector → AF_XDP";
 		default:
-			return "native XDP → AF_XDP";
+			snprintf(text, sizeof(text), "native XDP → AF_XDP, %s",
+				 wgx_attached_copies(a) ?: "no queue");
+			return text;
 		}
 	return d->features->udp_gro ? "UDP_GRO socket" : "UDP socket";
 }
@@ -182,9 +185,10 @@ static void add_ring(json_t *list, const char *device, unsigned int queue, const
 	struct wgx_xsk_frames f;
 
 	wgx_xsk_frames(x, &f);
-	json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:i}", "device", device,
-					      "queue", (int)queue, "chunks", (int)f.total, "fill",
-					      (int)f.fill, "rx", (int)f.rx));
+	json_array_append_new(list,
+			      json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "device", device, "queue",
+					(int)queue, "chunks", (int)f.total, "fill", (int)f.fill,
+					"rx", (int)f.rx, "zero_copy", x->zero_copy));
 }
 
 static json_t *rings_json(struct wgx_daemon *d)
@@ -259,6 +263,8 @@ static json_t *attached_json(struct wgx_daemon *d, const struct wgx_attached *a)
 	json_object_set_new(counters, "passed_frames", integer(n[WGX_CTR_INGRESS_PASSED]));
 	json_object_set_new(o, "device", json_string(a->name));
 	json_object_set_new(o, "mode", json_string(wgx_attached_mode(a)));
+	json_object_set_new(o, "copy", json_boolean(a->copy));
+	json_object_set_new(o, "af_xdp", wgx_attached_xsks_json(a));
 	json_object_set_new(o, "counters", counters);
 	json_object_set_new(o, "strict", wgx_strict_json(d, &a->guard));
 	json_object_set_new(o, "lan", wgx_lan_json(d, a));

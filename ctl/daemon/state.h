@@ -84,6 +84,14 @@ enum wgx_lan_way {
 	WGX_LAN_NATIVE, /* XDP in the driver, one packet a frame, to the device's own sockets */
 };
 
+/** struct wgx_attach_wish - how a device is to be attached; strict mode beside it is struct wgx_guard's */
+struct wgx_attach_wish {
+	const char *mode; /* "auto" or a name of the ladder */
+	enum wgx_lan_way lan; /* the router path */
+	bool transmit; /* sealed packets leave by AF_XDP */
+	bool copy; /* no zero-copy on its own sockets, whatever its driver says */
+};
+
 /** struct wgx_attached - one accelerated device, or one that was and is awaited */
 struct wgx_attached {
 	struct cds_list_head all; /* wgx_daemon.attached, or .awaited */
@@ -94,6 +102,9 @@ struct wgx_attached {
 	struct wgx_ingress_attachment *attachment;
 	unsigned int n_xsks; /* XDP modes, and the router path by XDP: one a queue */
 	struct wgx_xsk **xsks;
+	bool copy; /* wanted: they are in copy mode */
+	uint32_t mtu_max; /* that those with zero-copy take; 0: there are none */
+	char why_copy[96]; /* some are, or all; empty: none is */
 	struct wgx_guard guard;
 	enum wgx_lan_way lan; /* what is wanted */
 	int lan_link; /* by tcx: on its ingress; -1: none */
@@ -255,18 +266,17 @@ int wgx_ports_update(struct wgx_daemon *d);
 /* daemon/attach.c */
 
 /**
- * wgx_attach() - @mode: "auto" or a name of the ladder
- * @lan: the router path
- * @transmit: sealed packets leave by AF_XDP
+ * wgx_attach() - accelerate @device, or for strict mode alone
  * @guard: strict mode, on or off
  * @text: for the user, of @size bytes: on failure what is wrong; else empty, or what to think of
  */
-int wgx_attach(struct wgx_daemon *d, const char *device, const char *mode, enum wgx_lan_way lan,
-	       bool transmit, const struct wgx_guard *guard, const char **ret_mode, char *text,
-	       size_t size);
+int wgx_attach(struct wgx_daemon *d, const char *device, const struct wgx_attach_wish *wish,
+	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size);
 /** wgx_detach() - a device that is attached or awaited; @error: for the user, on failure */
 int wgx_detach(struct wgx_daemon *d, const char *device, char *error, size_t size);
 const char *wgx_attached_mode(const struct wgx_attached *a);
+/** wgx_attached_wish() - what was asked for */
+struct wgx_attach_wish wgx_attached_wish(const struct wgx_attached *a);
 /** wgx_attached_wanted() - the name of a mode, or "auto", as it is kept in wgx_attached.wanted */
 const char *wgx_attached_wanted(const char *name);
 /** wgx_ingress_ready() - load the ingress programs, whose maps the rest fills; 0 or a negative errno */
@@ -282,6 +292,8 @@ void wgx_attached_lost(struct wgx_daemon *d, struct wgx_attached *a);
 void wgx_attached_back(struct wgx_daemon *d, const char *name);
 /** wgx_awaited_free() - wait for none any more */
 void wgx_awaited_free(struct wgx_daemon *d);
+/** wgx_attached_resized() - its MTU is @mtu now: where zero-copy cannot take such frames, its sockets are opened anew */
+void wgx_attached_resized(struct wgx_daemon *d, struct wgx_attached *a, uint32_t mtu);
 /** wgx_attached_suspend() - take all devices back to the UDP sockets, for a while; strict mode stays on */
 void wgx_attached_suspend(struct wgx_daemon *d);
 /** wgx_attached_resume() - and attach them again as they were; what fails is logged */
@@ -298,11 +310,16 @@ int wgx_collector_again(struct wgx_daemon *d);
 
 /**
  * wgx_attached_open_xsks() - an AF_XDP socket on each of the device's queues: what comes in on one without would pass
- *	to the UDP socket, or the stack. Where it fails, some may be there: see wgx_attached_free_xsks()
+ *	to the UDP socket, or the stack. With zero-copy where the driver can; why not is logged. Where it fails, some
+ *	may be there: see wgx_attached_free_xsks()
  */
 int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
 			   const struct wgx_link_info *info);
 void wgx_attached_free_xsks(struct wgx_attached *a);
+/** wgx_attached_copies() - "zero-copy", "copy", "zero-copy and copy": how frames get into them; NULL: there are none */
+const char *wgx_attached_copies(const struct wgx_attached *a);
+/** wgx_attached_xsks_json() - for `wgx show`: how many, with zero-copy, and why not all; null where there are none */
+json_t *wgx_attached_xsks_json(const struct wgx_attached *a);
 
 /* daemon/strict*.c; what they share is in daemon/strict.h */
 

@@ -37,7 +37,8 @@
 /** struct wgx_transmitter - one device */
 struct wgx_transmitter {
 	struct wgx_transmit *path;
-	struct wgx_xsk *own; /* NULL: the socket of the first queue, which receives as well */
+	struct wgx_xsk *
+		own; /* in copy mode; NULL: the socket of the first queue, which receives as well */
 	int slot; /* in wgx_transmits.at */
 	void *neighbours; /* tsearch(3)'s, of struct wgx_neighbour */
 	unsigned int n_neighbours;
@@ -450,7 +451,8 @@ static int make(struct wgx_attached *a, struct wgx_transmitter **ret)
 	if (!t)
 		return -ENOMEM;
 	if (!xsk || !xsk->tx_size) {
-		err = wgx_attached_create_xsk(a->name, 0, 0, false, WGX_TRANSMIT_RING, &t->own);
+		err = wgx_attached_create_xsk(a->name, 0, 0, false, false, WGX_TRANSMIT_RING,
+					      &t->own);
 		xsk = t->own;
 	}
 	if (!err)

@@ -16,12 +16,12 @@
 #define DUMP_TRIES 8
 #define ERRNO_MAX 4095 /* the kernel's own */
 
-int wgx_nl_open(uint32_t groups, int flags)
+static int open_protocol(int protocol, uint32_t groups, int flags)
 {
 	struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = groups};
 	int one = 1, err, fd;
 
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, protocol);
 	if (fd < 0)
 		return -errno;
 	/* only better texts are lost without it */
@@ -31,6 +31,16 @@ int wgx_nl_open(uint32_t groups, int flags)
 	err = -errno;
 	close(fd);
 	return err;
+}
+
+int wgx_nl_open(uint32_t groups, int flags)
+{
+	return open_protocol(NETLINK_ROUTE, groups, flags);
+}
+
+int wgx_nl_open_generic(void)
+{
+	return open_protocol(NETLINK_GENERIC, 0, 0);
 }
 
 static int send_message(int fd, struct nl_msg *msg, uint32_t *ret_seq)

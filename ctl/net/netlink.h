@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Route netlink requests. Messages are made and taken apart with libnl; sending and receiving is done
+ * Route netlink requests, and generic ones. Messages are made and taken apart with libnl; sending and receiving is done
  * here, since libnl folds errno values together and drops the control message that names the network
  * namespace of an event.
  */
@@ -21,6 +21,9 @@
  * Return: a descriptor for close(2), or negative errno.
  */
 int wgx_nl_open(uint32_t groups, int flags);
+
+/** wgx_nl_open_generic() - the same for requests to generic netlink's families */
+int wgx_nl_open_generic(void);
 
 /** wgx_nl_fn - one message of an answer; a negative return stops the reading and is passed on */
 typedef int (*wgx_nl_fn)(void *arg, const struct nlmsghdr *nlh);

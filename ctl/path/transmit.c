@@ -83,15 +83,20 @@ static enum kicked kick_once(struct wgx_transmit *t, uint64_t *lost)
 	return KICK_LATER;
 }
 
-/* Return: frames that the device has dropped */
+/*
+ * With zero-copy the device is only told, and takes them later; where it is at that already, it need not be, and if it has
+ * just ended, that is seen when it is asked again.
+ *
+ * Return: frames that the device has dropped
+ */
 static uint64_t kick(struct wgx_transmit *t)
 {
 	enum kicked said = KICK_AGAIN;
 	uint64_t lost = 0;
 
-	if (!xsk_ring_prod__needs_wakeup(&t->xsk->tx))
-		return 0;
-	for (int i = 0; i < KICKS && said == KICK_AGAIN && unsent(t->xsk); i++)
+	for (int i = 0; i < KICKS && said == KICK_AGAIN && unsent(t->xsk) &&
+			xsk_ring_prod__needs_wakeup(&t->xsk->tx);
+	     i++)
 		said = kick_once(t, &lost);
 	atomic_store_explicit(&t->waiting, said != KICK_DOWN && unsent(t->xsk),
 			      memory_order_relaxed);
@@ -273,6 +278,15 @@ bool wgx_transmit_poke(struct wgx_transmits *all)
 	return left;
 }
 
+/* Frames that are in the ring, or that the device has still to read from their chunks */
+static uint32_t unfinished(struct wgx_transmit *t)
+{
+	if (!t->xsk->zero_copy)
+		return unsent(t->xsk);
+	reclaim(t);
+	return t->xsk->tx_size - t->n_free;
+}
+
 uint64_t wgx_transmit_destroy(struct wgx_transmit *t)
 {
 	uint64_t lost;
@@ -281,11 +295,12 @@ uint64_t wgx_transmit_destroy(struct wgx_transmit *t)
 		return 0;
 	lost = t->lost;
 	lost += kick(t);
-	for (int i = 0; i < DRAIN_TRIES && t->waiting; i++) {
+	for (int i = 0; i < DRAIN_TRIES && (t->waiting || (t->xsk->zero_copy && unfinished(t)));
+	     i++) {
 		usleep(1000);
 		lost += kick(t);
 	}
-	lost += unsent(t->xsk);
+	lost += unfinished(t);
 	free(t->free);
 	free(t);
 	return lost;

@@ -60,6 +60,7 @@ static int create(const char *ifname, uint32_t queue, uint32_t ring_size, uint32
 	x->ring_size = ring_size;
 	x->tx_size = tx_size;
 	x->multi_buffer = multi_buffer;
+	x->zero_copy = zero_copy;
 	err = wgx_umem_create(&x->umem, ring_size + tx_size);
 	if (err)
 		goto free_x;
@@ -67,7 +68,7 @@ static int create(const char *ifname, uint32_t queue, uint32_t ring_size, uint32
 			       &umem_config);
 	if (err)
 		goto destroy_umem;
-	fill_all(x);
+	fill_all(x); /* before bind(2): with zero-copy the device takes from it at once */
 	err = xsk_socket__create(&x->socket, ifname, queue, x->reg, ring_size ? &x->rx : NULL,
 				 tx_size ? &x->tx : NULL, &config);
 	if (err)
@@ -100,10 +101,14 @@ static void set_send_limits(const struct wgx_xsk *x)
 		(void)setsockopt(x->fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 }
 
-int wgx_xsk_create_sending(const char *ifname, uint32_t queue, uint32_t ring_size,
+int wgx_xsk_create_sending(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
 			   bool multi_buffer, uint32_t tx_size, struct wgx_xsk **ret)
 {
-	int err = create(ifname, queue, ring_size, tx_size, false, multi_buffer, ret);
+	int err;
+
+	if (zero_copy && !ring_size)
+		return -EINVAL;
+	err = create(ifname, queue, ring_size, tx_size, zero_copy, multi_buffer, ret);
 
 	if (!err)
 		set_send_limits(*ret);
@@ -255,6 +260,13 @@ int wgx_xsk_next(struct wgx_xsk *x, struct iovec *iov, unsigned int max, size_t 
 	return (int)n;
 }
 
+/* The device has found no chunk to write to, and does not look again by itself. In copy mode there is no such flag. */
+static void wake_device(const struct wgx_xsk *x)
+{
+	if (x->zero_copy && xsk_ring_prod__needs_wakeup(&x->fill))
+		(void)recvfrom(x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
 void wgx_xsk_release(struct wgx_xsk *x)
 {
 	uint32_t first = x->rx.cached_cons - x->held, at;
@@ -276,6 +288,7 @@ void wgx_xsk_release(struct wgx_xsk *x)
 	xsk_ring_prod__submit(&x->fill, x->held);
 	xsk_ring_cons__release(&x->rx, x->held);
 	x->held = 0;
+	wake_device(x);
 }
 
 bool wgx_xsk_idle(const struct wgx_xsk *x)

@@ -7,6 +7,9 @@
  * the three: fill + rx + held = ring_size.
  *
  * It may send as well, or nothing else: the chunks behind those are path/transmit.c's, as are the rings tx and comp.
+ *
+ * Each has a UMEM of its own, and so rings of its own (no XDP_SHARED_UMEM): one that several queues share would be
+ * zero-copy on all of them or on none, and chunks would go from one queue's ring to another's.
  */
 #ifndef WGX_PATH_XSK_H
 #define WGX_PATH_XSK_H
@@ -14,6 +17,7 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 #include <sys/socket.h>
+#include <wgx/bpf_abi.h>
 #include <xdp/xsk.h>
 #include "path/umem.h"
 
@@ -34,7 +38,17 @@ struct wgx_xsk {
 	uint32_t tx_size; /* 0: it does not send */
 	uint32_t held; /* descriptors taken since the last release */
 	bool multi_buffer; /* XDP_USE_SG: a frame may span chunks */
+	bool zero_copy; /* the device itself reads and writes the chunks */
 };
+
+/*
+ * Bytes of a frame that a chunk takes: the rest is XDP's headroom. Where the device writes frames of several chunks, it
+ * keeps room for the kernel's struct skb_shared_info in each, and writes multiples of 128.
+ */
+#define WGX_XSK_ROOM (WGX_CHUNK_SIZE - 256)
+#define WGX_XSK_ROOM_OF_SEVERAL (WGX_XSK_ROOM - 384)
+/* What the kernel wants to have room for beside the MTU: Ethernet's header, two VLAN tags, the checksum of the frame */
+#define WGX_XSK_FRAME_OVERHEAD 26
 
 /**
  * wgx_xsk_create() - bind to @queue of @ifname, a device of the calling thread's network namespace
@@ -48,11 +62,11 @@ struct wgx_xsk {
 int wgx_xsk_create(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
 		   bool multi_buffer, struct wgx_xsk **ret);
 /**
- * wgx_xsk_create_sending() - the same, in copy mode, of a socket that sends
- * @ring_size: 0: and does not receive
+ * wgx_xsk_create_sending() - the same of a socket that sends
+ * @ring_size: 0: and does not receive; then not @zero_copy, for the device would receive into what it does not have
  * @tx_size: descriptors, a power of two, 32 at least; as many chunks are behind those of the rx ring
  */
-int wgx_xsk_create_sending(const char *ifname, uint32_t queue, uint32_t ring_size,
+int wgx_xsk_create_sending(const char *ifname, uint32_t queue, uint32_t ring_size, bool zero_copy,
 			   bool multi_buffer, uint32_t tx_size, struct wgx_xsk **ret);
 /**
  * wgx_xsk_adopt() - go on with the socket that another process has made and does not use any more
@@ -74,13 +88,16 @@ void wgx_xsk_destroy(struct wgx_xsk *x); /* NULL is legal; no worker may use it 
  * skipped.
  */
 int wgx_xsk_next(struct wgx_xsk *x, struct iovec *iov, unsigned int max, size_t *ret_len);
-/** wgx_xsk_release() - give the chunks of all frames taken back to the kernel */
+/** wgx_xsk_release() - give the chunks of all frames taken back to the kernel, and wake a device that waits for them */
 void wgx_xsk_release(struct wgx_xsk *x);
 
 /** wgx_xsk_idle() - the kernel has put nothing into the ring that was not released; any thread */
 bool wgx_xsk_idle(const struct wgx_xsk *x);
 
-/** struct wgx_xsk_frames - where its chunks are; the kernel may keep some that it has taken and not filled */
+/**
+ * struct wgx_xsk_frames - where its chunks are; the kernel may keep some that it has taken and not filled, and with
+ *	zero-copy the device has as many as its own ring holds
+ */
 struct wgx_xsk_frames {
 	uint32_t total, fill, rx;
 };

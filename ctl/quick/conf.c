@@ -336,7 +336,7 @@ static int set_transmit(struct parser *p, char *value)
 	return each_item(p, value, add_transmit);
 }
 
-/* "eth1" or "eth1:native": no device's name has a colon */
+/* "eth1", "eth1:native" or "eth1:native-copy": no device's name has a colon */
 static int add_lan(struct parser *p, const char *item)
 {
 	struct wgx_conf_lan *lans = p->conf->lans, lan = {.native = false};
@@ -348,9 +348,11 @@ static int add_lan(struct parser *p, const char *item)
 	problem = len < sizeof(device) ? wgx_name_problem(device) : wgx_name_problem(item);
 	if (problem)
 		return fail(p, "%s: device name '%.*s' %s", p->key, (int)len, item, problem);
-	lan.native = colon && !strcmp(colon, ":native");
+	lan.copy = colon && !strcmp(colon, ":native-copy");
+	lan.native = lan.copy || (colon && !strcmp(colon, ":native"));
 	if (colon && !lan.native && strcmp(colon, ":tcx"))
-		return fail(p, "%s: router path '%s' is none of tcx, native", p->key, colon + 1);
+		return fail(p, "%s: router path '%s' is none of tcx, native, native-copy", p->key,
+			    colon + 1);
 	memcpy(lan.device, device, sizeof(device));
 	for (size_t i = 0; i < p->conf->n_lans; i++) {
 		if (strcmp(lans[i].device, device))

@@ -51,10 +51,11 @@ struct wgx_conf_peer {
 /**
  * struct wgx_conf_lan - a device whose forwarded packets go past the stack, as `wgx attach --lan` has it
  * @native: by XDP in its driver, not by tcx
+ * @copy: then in copy mode, whatever the driver can
  */
 struct wgx_conf_lan {
 	char device[IFNAMSIZ];
-	bool native;
+	bool native, copy;
 };
 
 /**

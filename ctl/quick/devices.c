@@ -38,6 +38,7 @@ static int attached(const char *device, json_t **ret)
 struct wish {
 	bool accelerate;
 	const char *lan; /* by tcx or native; NULL: off */
+	bool copy; /* then without zero-copy */
 	bool transmit;
 };
 
@@ -82,6 +83,8 @@ static int request_attach(const char *device, const struct wish *w)
 		json_object_set_new(request, "lan", json_string(w->lan));
 	if (w->transmit)
 		json_object_set_new(request, "transmit", json_true());
+	if (w->copy)
+		json_object_set_new(request, "copy", json_true());
 	status = wgx_client_request(request, &answer);
 	if (status)
 		return status;
@@ -91,11 +94,11 @@ static int request_attach(const char *device, const struct wish *w)
 	return WGX_EXIT_OK;
 }
 
-static const char *lan_way(const struct wgx_conf *c, const char *device)
+static const struct wgx_conf_lan *find_lan(const struct wgx_conf *c, const char *device)
 {
 	for (size_t i = 0; i < c->n_lans; i++)
 		if (!strcmp(c->lans[i].device, device))
-			return c->lans[i].native ? "native" : "tcx";
+			return &c->lans[i];
 	return NULL;
 }
 
@@ -110,10 +113,14 @@ static bool is_in(const struct wgx_conf_texts *t, const char *device)
 static int attach(struct wgx_quick *q, const char *device)
 {
 	const struct wgx_conf *c = q->conf;
+	const struct wgx_conf_lan *lan = find_lan(c, device);
 	const struct wish w = {
 		.transmit = is_in(&c->transmit, device),
 		.accelerate = is_in(&c->attach, device) || is_in(&c->transmit, device),
-		.lan = lan_way(c, device),
+		.lan = !lan	     ? NULL
+		       : lan->native ? "native"
+				     : "tcx",
+		.copy = lan && lan->copy,
 	};
 	bool own = wgx_record_says(&q->record, "attached", device);
 	json_t *attachment;

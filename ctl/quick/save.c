@@ -62,7 +62,9 @@ static int put_interface(struct wgx_secbuf *b, const struct wgx_quick *q)
 	put_texts(b, "Attach", &c->attach);
 	for (size_t i = 0; i < c->n_lans; i++)
 		wgx_secbuf_printf(b, "AttachLan = %s%s\n", c->lans[i].device,
-				  c->lans[i].native ? ":native" : "");
+				  c->lans[i].copy     ? ":native-copy"
+				  : c->lans[i].native ? ":native"
+						      : "");
 	put_texts(b, "AttachTransmit", &c->transmit);
 	return 0;
 }

@@ -51,9 +51,8 @@ struct wgx_served *wgx_served_find(struct wgx_daemon *daemon, const char *name)
 	return NULL;
 }
 
-int wgx_attach(struct wgx_daemon *daemon, const char *device, const char *mode,
-	       enum wgx_lan_way lan, bool transmit, const struct wgx_guard *guard,
-	       const char **ret_mode, char *text, size_t size)
+int wgx_attach(struct wgx_daemon *daemon, const char *device, const struct wgx_attach_wish *wish,
+	       const struct wgx_guard *guard, const char **ret_mode, char *text, size_t size)
 {
 	assert_true(guard->on || (!guard->n_exempt && !guard->n_protect));
 	for (unsigned int i = 0; i < guard->n_exempt; i++)
@@ -61,8 +60,8 @@ int wgx_attach(struct wgx_daemon *daemon, const char *device, const char *mode,
 			    (guard->exempt[i].family == AF_INET ? 32 : 128));
 	if (strcmp(device, "eth0"))
 		return refuse_with(-ENODEV, text, size, device);
-	*ret_mode = mode;
-	snprintf(text, size, "%s", mode);
+	*ret_mode = wish->mode;
+	snprintf(text, size, "%s", wish->mode);
 	return 0;
 }
 

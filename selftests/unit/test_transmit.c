@@ -59,8 +59,9 @@ static void begin(struct env *e, uint32_t ring_size)
 	env_sh("ip link set d0 addrgenmode none && ip link set d1 addrgenmode none");
 	env_sh("ip link set d0 up && ip link set d1 up");
 	listen_at(e, "d1");
-	assert_int_equal(
-		wgx_xsk_create_sending("d0", 0, ring_size, false, WGX_TRANSMIT_RING, &e->xsk), 0);
+	assert_int_equal(wgx_xsk_create_sending("d0", 0, ring_size, false, false, WGX_TRANSMIT_RING,
+						&e->xsk),
+			 0);
 	assert_int_equal(wgx_transmit_create(e->xsk, &e->hop.via), 0);
 	e->peer = aligned_alloc(64, (sizeof(*e->peer) + 63) / 64 * 64);
 	memset(e->peer, 0, sizeof(*e->peer));
