@@ -21,13 +21,13 @@ static const struct wgx_command commands[] = {
 	{"down", wgx_cmd_down, "NAME | PATH/NAME.conf",
 	 "Undo what wgx up did, and delete the interface", NULL},
 	{"attach", wgx_cmd_attach,
-	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] [--transmit] "
+	 "DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] [--transmit] [--copy] "
 	 "[--strict [--exempt NET,...] [--protect NET,...] [--report]]",
 	 "Accelerate the WireGuard traffic of an underlay device, or a LAN's with --lan",
 	 "Modes:\n"
 	 "  auto     the best that the device can do (the default)\n"
 	 "  tcx      tcx ingress, superframes to AF_XDP\n"
-	 "  native   XDP in the driver, one packet a frame\n"
+	 "  native   XDP in the driver, one packet a frame; zero-copy where the driver has it\n"
 	 "  none     no acceleration: with --strict, --lan or --transmit only\n\n"
 	 "Router path:\n"
 	 "  --lan    packets that this host forwards between DEV and the tunnels go past the\n"
@@ -37,6 +37,9 @@ static const struct wgx_command commands[] = {
 	 "Transmission:\n"
 	 "  --transmit  sealed packets leave by AF_XDP, past the stack, and past its firewall and\n"
 	 "              traffic control as well; slower on a veth: measure it\n\n"
+	 "Zero-copy:\n"
+	 "  --copy   none, in mode native and with --lan=native: for drivers in which it is "
+	 "broken\n\n"
 	 "Strict mode:\n"
 	 "  --strict            drop plaintext on DEV that belongs into a tunnel, also when\n"
 	 "                      the daemon has died; wgx detach ends it\n"

@@ -61,6 +61,8 @@ static void test_usage(void **state)
 						"help attach')\n"},
 		{"wgx attach eth0 --lan=generic", "wgx attach: router path 'generic' is none of "
 						  "tcx, native (see 'wgx help attach')\n"},
+		{"wgx attach eth0 --copy", "wgx attach: --copy means nothing without --mode native "
+					   "or --lan=native (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --lan --report",
 		 "wgx attach: --report means nothing without --strict (see 'wgx help attach')\n"},
 		{"wgx attach eth0 --report",
@@ -165,7 +167,8 @@ static void test_help(void **state)
 {
 	static const char attach[] =
 		"Usage: wgx attach DEV [--mode auto|tcx|native|none] [--lan[=tcx|native]] "
-		"[--transmit] [--strict [--exempt NET,...] [--protect NET,...] [--report]]\n";
+		"[--transmit] [--copy] [--strict [--exempt NET,...] [--protect NET,...] "
+		"[--report]]\n";
 
 	run("wgx --version");
 	assert_output("wgx " WGX_VERSION "\n");

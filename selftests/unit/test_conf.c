@@ -63,7 +63,7 @@ static const char whole[] = "# a comment = in front\n"
 			    "Attach = eth0, eth1\n"
 			    "Attach = eth0\n"
 			    "AttachLan = eth1:native, eth2\n"
-			    "AttachLan = eth1:tcx eth3:native\n"
+			    "AttachLan = eth1:tcx eth3:native eth4:native-copy\n"
 			    "\n"
 			    "[Peer]\n"
 			    "# Name = old laptop\n"
@@ -126,12 +126,13 @@ static void test_whole(void **state)
 	assert_string_equal(c->hooks[WGX_HOOK_POST_UP].items[1], "echo two = 2");
 	assert_int_equal(c->attach.n, 2);
 	assert_string_equal(c->attach.items[1], "eth1");
-	assert_int_equal(c->n_lans, 3);
+	assert_int_equal(c->n_lans, 4);
 	assert_string_equal(c->lans[0].device, "eth1");
 	assert_false(c->lans[0].native); /* the latter counts */
 	assert_string_equal(c->lans[1].device, "eth2");
 	assert_false(c->lans[1].native);
-	assert_true(c->lans[2].native);
+	assert_true(c->lans[2].native && !c->lans[2].copy);
+	assert_true(c->lans[3].native && c->lans[3].copy);
 	assert_int_equal(c->n_peers, 2);
 	wgx_conf_free(c);
 }
