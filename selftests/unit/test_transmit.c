@@ -288,11 +288,40 @@ static void test_down(void **state)
 	end(&e);
 }
 
+/* With zero-copy the device says whether it has to be told; where it is not, what is left is looked at again. */
+static void test_zero_copy(void **state)
+{
+	uint32_t flags = 0, *real;
+	struct env e;
+
+	env_require();
+	begin(&e, 0);
+	e.xsk->zero_copy = true; /* as far as it is told */
+	real = e.xsk->tx.flags;
+	e.xsk->tx.flags = &flags;
+	assert_true(send_them(&e, 2, 100, 100));
+	assert_int_equal(e.hop.via->sends, 0);
+	assert_true(wgx_transmit_poke(&e.all));
+	assert_int_equal(e.hop.via->sends, 0);
+	flags = XDP_RING_NEED_WAKEUP;
+	assert_false(wgx_transmit_poke(&e.all));
+	assert_true(e.hop.via->sends > 0);
+	expect(&e, 2, 100, 100, 0xffff);
+	/* taken out of the ring, and not read from its chunk yet */
+	assert_true(send_them(&e, 1, 100, 100));
+	expect(&e, 1, 100, 100, 1);
+	e.hop.via->n_free--;
+	e.xsk->tx.flags = real;
+	assert_int_equal(wgx_transmit_destroy(e.hop.via), 1);
+	e.hop.via = NULL;
+	end(&e);
+}
+
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
 		env_test(test_frames), env_test(test_many), env_test(test_by_the_socket),
-		env_test(test_full),   env_test(test_down),
+		env_test(test_full),   env_test(test_down), env_test(test_zero_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
