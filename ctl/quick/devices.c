@@ -56,6 +56,9 @@ static void note_difference(json_t *a, const char *device, const struct wish *w)
 		fprintf(stderr, "wgx: warning: %s is attached already, %s%s\n", device,
 			way ? "with the router path by " : "without the router path",
 			way ? way : "");
+	if (w->copy && !json_is_true(json_object_get(a, "copy")))
+		fprintf(stderr, "wgx: warning: %s is attached already, with zero-copy allowed\n",
+			device);
 	if (w->transmit && !transmits)
 		fprintf(stderr, "wgx: warning: %s is attached already, without transmission\n",
 			device);

@@ -14,8 +14,11 @@ tunnel_pair wgx wgx 4 no || bail 'a tunnel'
 check 'wg1' wgx A wg1 || finish
 on A ip link add eth1 type veth peer name far1
 on A ip link set eth1 up
+on A ip link add eth2 type veth peer name far2
+on A ip link set eth2 up
 wgx A attach eth0 --transmit --strict --exempt 192.0.2.0/24,fd00::/8 --protect 10.244.0.0/16 >/dev/null
 wgx A attach eth1 --lan --mode tcx >/dev/null
+wgx A attach eth2 --mode native >/dev/null
 on A wg set wg0 peer "$(wg genkey | wg pubkey)" allowed-ips 10.7.0.9/32
 wgx A name wg0 "$(pub_of B wg0)" B
 check 'ping' ping_ok A 10.7.0.2
