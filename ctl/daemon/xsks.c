@@ -150,8 +150,8 @@ json_t *wgx_attached_xsks_json(const struct wgx_attached *a)
 {
 	if (!a->n_xsks)
 		return json_null();
-	return json_pack("{s:i, s:i, s:s?}", "queues", (int)a->n_xsks, "zero_copy",
-			 (int)count_zero_copy(a), "why_copy", a->why_copy[0] ? a->why_copy : NULL);
+	return json_pack("{s:i, s:i, s:s}", "queues", (int)a->n_xsks, "zero_copy",
+			 (int)count_zero_copy(a), "why_copy", a->why_copy);
 }
 
 /* ---- all queues ---- */

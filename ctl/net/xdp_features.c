@@ -29,7 +29,7 @@ static int read_family(void *arg, const struct nlmsghdr *nlh)
 	return 0;
 }
 
-static int read_device(void *arg, const struct nlmsghdr *nlh)
+static int read_features(void *arg, const struct nlmsghdr *nlh)
 {
 	struct nlattr *tb[A_MAX + 1];
 	struct wgx_xdp_features *ret = arg;
@@ -43,7 +43,7 @@ static int read_device(void *arg, const struct nlmsghdr *nlh)
 }
 
 /* NULL: no memory */
-static struct nl_msg *message(uint16_t family, uint8_t command)
+static struct nl_msg *genl_message(uint16_t family, uint8_t command)
 {
 	const struct genlmsghdr header = {.cmd = command, .version = 1};
 	struct nl_msg *msg = nlmsg_alloc_simple(family, 0);
@@ -55,9 +55,9 @@ static struct nl_msg *message(uint16_t family, uint8_t command)
 	return msg;
 }
 
-static int find_family(int fd, uint16_t *ret)
+static int find_netdev(int fd, uint16_t *ret)
 {
-	struct nl_msg *msg = message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	struct nl_msg *msg = genl_message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
 	int err = -ENOMEM;
 
 	if (msg && !nla_put_string(msg, CTRL_ATTR_FAMILY_NAME, FAMILY))
@@ -66,18 +66,18 @@ static int find_family(int fd, uint16_t *ret)
 	return err;
 }
 
-static int query(int fd, int ifindex, struct wgx_xdp_features *ret)
+static int ask(int fd, int ifindex, struct wgx_xdp_features *ret)
 {
 	uint16_t family = 0;
-	int err = find_family(fd, &family);
+	int err = find_netdev(fd, &family);
 	struct nl_msg *msg;
 
 	if (err)
 		return err;
-	msg = message(family, CMD_DEV_GET);
+	msg = genl_message(family, CMD_DEV_GET);
 	err = -ENOMEM;
 	if (msg && !nla_put_u32(msg, A_IFINDEX, (uint32_t)ifindex))
-		err = wgx_nl_call(fd, msg, read_device, ret);
+		err = wgx_nl_call(fd, msg, read_features, ret);
 	nlmsg_free(msg);
 	return err;
 }
@@ -89,7 +89,7 @@ int wgx_xdp_features_query(int ifindex, struct wgx_xdp_features *ret)
 
 	if (fd < 0)
 		return fd;
-	err = query(fd, ifindex, &found);
+	err = ask(fd, ifindex, &found);
 	close(fd);
 	if (!err)
 		*ret = found;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What netlink says, as it would reach the monitors of links and addresses, the readers of links, routes, rules and
- * addresses, and the holder; and answers with errors. The kernel is trusted; but a newer one may send attributes that
+ * What netlink says, as it would reach the monitors of links and addresses, the readers of links, routes, rules,
+ * addresses and a driver's features, and the holder; and answers with errors. The kernel is trusted; but a newer one may send attributes that
  * are shorter, longer or otherwise than this one's. An input: a byte of flags, then messages. Each: a byte that says
  * of which type, one or two with its length, and what follows its header.
  *
@@ -21,6 +21,7 @@
 #undef read_nsid
 #undef read_answer
 #include "net/holder.c"
+#include "net/xdp_features.c"
 
 #include "fuzz/fuzz.h"
 
@@ -114,6 +115,16 @@ static void read_as_answer(const struct nlmsghdr *nlh)
 	(void)read_nsid_answer(&nsid, nlh);
 }
 
+static void read_as_features(const struct nlmsghdr *nlh)
+{
+	struct wgx_xdp_features features = {0};
+	uint16_t family = 0;
+
+	(void)read_family(&family, nlh);
+	if (read_features(&features, nlh))
+		assert_false(features.zero_copy || features.max_segments);
+}
+
 /* Those who read answers, all of them: each finds out by itself whether it is meant. */
 static void read_all_ways(const struct nlmsghdr *nlh)
 {
@@ -124,6 +135,7 @@ static void read_all_ways(const struct nlmsghdr *nlh)
 	read_as_route(nlh);
 	read_as_rule(nlh);
 	read_as_answer(nlh);
+	read_as_features(nlh);
 	(void)read_addr(&reader, nlh);
 }
 

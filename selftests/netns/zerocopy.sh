@@ -62,14 +62,14 @@ check 'peer' wg_peer B wg0 A wg0 allowed-ips 10.7.0.1/32,fd07::1/128
 addr B wg0 10.7.0.2/24 fd07::2/64
 on B ip link set wg0 up
 
-native 'all queues' '' '2/2 null'
+native 'all queues' '' '2/2 '
 check_equal 'all queues: mode in' "$(mode_in)" 'native XDP → AF_XDP, zero-copy'
 check_equal 'all queues: by ring' \
 	"$(wgx_json B '[.rings[] | select(.device == "eth0") | .zero_copy] | @json')" '[true,true]'
 check_equal 'all queues: the log' "$(grep -o 'attached, mode.*' "$WORK/B.wg0.log")" 'attached, mode native, zero-copy'
 carries 'all queues'
 check 'MTU 3000: still' on B ip link set eth0 mtu 3000
-check_equal 'MTU 3000: sockets' "$(sockets)" '2/2 null'
+check_equal 'MTU 3000: sockets' "$(sockets)" '2/2 '
 detached 'all queues'
 on B ip link set eth0 mtu 1500
 
@@ -87,10 +87,10 @@ driver 4by
 native 'busy' $'\neth0: AF_XDP in copy mode: Device or resource busy' '1/2 Device or resource busy'
 detached 'busy'
 driver 0yy
-native 'frames of no chunk' '' '2/2 null'
+native 'frames of no chunk' '' '2/2 '
 detached 'frames of no chunk'
 driver -yy
-native 'the kernel cannot tell, and it has it' '' '2/2 null'
+native 'the kernel cannot tell, and it has it' '' '2/2 '
 detached 'the kernel cannot tell, and it has it'
 driver -nn
 native 'the kernel cannot tell, and it has not' $'\n'"eth0: $NONE" '0/2 the driver has no zero-copy'
@@ -108,11 +108,11 @@ driver 2yy
 native 'MTU 9000, two chunks' $'\n'"eth0: AF_XDP in copy mode: $LONG" "0/2 $LONG"
 detached 'MTU 9000, two chunks'
 driver 3yy
-native 'MTU 9000, three chunks' '' '2/2 null'
+native 'MTU 9000, three chunks' '' '2/2 '
 detached 'MTU 9000, three chunks'
 driver 1yy
 on B ip link set eth0 mtu 3814
-native 'MTU 3814, one chunk' '' '2/2 null'
+native 'MTU 3814, one chunk' '' '2/2 '
 on B ip link set eth0 mtu 3815
 copying() { [ "$(sockets)" = '0/2 an MTU of 3815 is more than zero-copy takes' ]; }
 check 'it grows: copy mode' wait_for 10 copying
@@ -123,14 +123,14 @@ on B ip link set eth0 mtu 1500
 
 #--- what else has its own sockets
 driver 4yy
-native 'transmit' ', transmit' '2/2 null' --transmit
+native 'transmit' ', transmit' '2/2 ' --transmit
 carries 'transmit'
 check 'transmit: it does' wait_for 20 eval 'ping_ok B 10.7.0.1 && [ "$(wgx_counter B wg0 xdp_tx_packets)" -gt 0 ]'
 detached 'transmit'
 attached 'tcx' 'eth0: attached, mode tcx' 'null/null null'
 check_equal 'tcx: no sockets of its own' "$(wgx_json B '.attached[0].af_xdp')" null
 detached tcx
-attached 'router path' 'eth0: attached, mode none, lan native' '2/2 null' --lan=native
+attached 'router path' 'eth0: attached, mode none, lan native' '2/2 ' --lan=native
 detached 'router path'
 attached 'router path, --copy' 'eth0: attached, mode none, lan native' '0/2 as asked for' --lan=native --copy
 detached 'router path, --copy'
@@ -140,8 +140,8 @@ native '--copy' '' '0/2 as asked for' --copy
 check '--copy: wgx restart' wgx B restart
 check_equal '--copy: after it' "$(sockets)" '0/2 as asked for'
 detached '--copy'
-native 'restart' '' '2/2 null'
+native 'restart' '' '2/2 '
 check 'restart' wgx B restart
-check_equal 'restart: zero-copy again' "$(sockets)" '2/2 null'
+check_equal 'restart: zero-copy again' "$(sockets)" '2/2 '
 carries restart
 finish
