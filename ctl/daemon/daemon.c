@@ -123,6 +123,7 @@ static int start_threads(struct wgx_daemon *d)
 		return err;
 	d->open_env = (struct wgx_open_env){.index = d->index,
 					    .handshakes = &d->protocol.handshakes.arrived,
+					    .openers = &d->openers,
 					    .roamed = roamed,
 					    .arg = d};
 	if (d->heir_of >= 0)
@@ -283,7 +284,7 @@ static void finish(struct wgx_daemon *d)
 	cds_list_for_each_entry_safe(s, next_s, &d->ifaces, all)
 		wgx_served_delete(s);
 	wgx_strict_end(d);
-	wgx_worker_stop(&d->opener);
+	wgx_opening_stop(d);
 	wgx_sealers_stop(d);
 	wgx_protocol_stop(&d->protocol);
 	wgx_rcu_barrier();

@@ -80,7 +80,7 @@ static int seal(int fd)
 static void close_gates(struct wgx_daemon *d)
 {
 	/* in the order in which they give each other work */
-	wgx_worker_close(&d->opener);
+	wgx_opening_close(d);
 	wgx_protocol_close(&d->protocol);
 	wgx_sealers_close(d);
 }
@@ -89,7 +89,7 @@ static void open_gates(struct wgx_daemon *d)
 {
 	wgx_sealers_open(d);
 	wgx_protocol_open(&d->protocol);
-	wgx_worker_open(&d->opener);
+	wgx_opening_open(d);
 }
 
 struct legacy {

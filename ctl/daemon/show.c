@@ -284,6 +284,11 @@ static json_t *handshakes_json(struct wgx_protocol *p)
 	return o;
 }
 
+static unsigned int n_helpers(const struct wgx_daemon *d)
+{
+	return atomic_load_explicit(&d->openers.n_helpers, memory_order_relaxed);
+}
+
 static void add_worker(json_t *list, const struct wgx_worker *w)
 {
 	json_t *o = json_object();
@@ -291,6 +296,7 @@ static void add_worker(json_t *list, const struct wgx_worker *w)
 	json_object_set_new(o, "name", json_string(w->name));
 	json_object_set_new(o, "rounds", integer(load(&w->rounds)));
 	json_object_set_new(o, "sleeps", integer(load(&w->sleeps)));
+	json_object_set_new(o, "helped", integer(load(&w->helped)));
 	json_array_append_new(list, o);
 }
 
@@ -301,6 +307,8 @@ static json_t *workers_json(struct wgx_daemon *d)
 	for (unsigned int i = 0; i < d->n_sealers; i++)
 		add_worker(list, &d->sealers[i]);
 	add_worker(list, &d->opener);
+	for (unsigned int i = 0; i < n_helpers(d); i++)
+		add_worker(list, &d->openers.helpers[i]);
 	return list;
 }
 
@@ -322,6 +330,8 @@ static json_t *threads_json(struct wgx_daemon *d)
 	for (unsigned int i = 0; i < d->n_sealers; i++)
 		add_thread(list, d->sealers[i].name, d->sealers[i].thread);
 	add_thread(list, d->opener.name, d->opener.thread);
+	for (unsigned int i = 0; i < n_helpers(d); i++)
+		add_thread(list, d->openers.helpers[i].name, d->openers.helpers[i].thread);
 	add_thread(list, "wgx-protocol", d->protocol.thread);
 	add_thread(list, "wgx-control", pthread_self());
 	return list;

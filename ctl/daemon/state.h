@@ -30,6 +30,7 @@
 #include "net/strict.h"
 #include "path/iface.h"
 #include "path/open.h"
+#include "path/openers.h"
 #include "path/seal.h"
 #include "path/worker.h"
 
@@ -162,6 +163,7 @@ struct wgx_daemon {
 	struct wgx_protocol protocol;
 	struct wgx_worker sealers[WGX_QUEUES_MAX], opener;
 	unsigned int n_sealers; /* that run; see daemon/workers.c */
+	struct wgx_openers openers;
 	struct wgx_seal_env seal_env;
 	struct wgx_open_env open_env;
 	pthread_mutex_t
@@ -251,12 +253,19 @@ int wgx_sockets_inherit(struct wgx_served *s, struct wgx_bind *b);
 
 /* daemon/workers.c */
 
-/** wgx_workers_need() - start more until there are @n, at most WGX_QUEUES_MAX; 0 or a negative errno. They have no ports yet. */
+/**
+ * wgx_workers_need() - start more until @n seal, at most WGX_QUEUES_MAX, and all but one as many help the open worker
+ * Return: 0 or a negative errno. They have no ports yet.
+ */
 int wgx_workers_need(struct wgx_daemon *d, unsigned int n);
 /** wgx_sealers_close(), wgx_sealers_open() - as wgx_worker_close() and _open(), all of them */
 void wgx_sealers_close(struct wgx_daemon *d);
 void wgx_sealers_open(struct wgx_daemon *d);
 void wgx_sealers_stop(struct wgx_daemon *d);
+/** wgx_opening_close(), wgx_opening_open(), wgx_opening_stop() - so with the open worker and its helpers */
+void wgx_opening_close(struct wgx_daemon *d);
+void wgx_opening_open(struct wgx_daemon *d);
+void wgx_opening_stop(struct wgx_daemon *d);
 
 /* daemon/ports.c */
 

@@ -12,11 +12,12 @@
 #include "path/iface.h"
 #include "path/inject.h"
 #include "path/inner.h"
+#include "path/openers.h"
 #include "path/outer.h"
 #include "path/segment.h"
 
 /* Messages opened before what came of them is injected: their chunks are held so long. */
-#define MESSAGES_A_ROUND 256
+#define MESSAGES_A_ROUND WGX_OPENINGS_MAX
 /* Messages that lie across chunks are copied here; it lasts a round, and one superframe more. */
 #define BOUNCE_BYTES (512 * 1024)
 /* One UDP_GRO receive */
@@ -39,6 +40,8 @@ struct origin {
 	/* the last message's, since most have the same */
 	uint32_t index;
 	struct wgx_keypair *kp;
+	struct wgx_peer *found; /* whose @kp is */
+	/* the last one's that was decrypted */
 	struct wgx_peer *peer;
 	struct wgx_peer *roamed; /* whose endpoint was compared already */
 	struct wgx_peer *source_owner; /* of source */
@@ -46,8 +49,18 @@ struct origin {
 	uint64_t wire, packets; /* of peer, not yet counted */
 };
 
+/** struct arrival - a frame, for as long as messages of it are listed */
+struct arrival {
+	struct wgx_outer outer;
+	struct origin org;
+};
+
 struct opener {
 	struct wgx_aead *aead;
+	struct wgx_openers
+		*list; /* in this turn: of helpers; NULL: each message is decrypted at once */
+	struct arrival arrivals[MESSAGES_A_ROUND];
+	unsigned int n_arrivals; /* of which messages are listed */
 	uint8_t *bounce, *receive;
 	size_t bounce_used;
 	unsigned int messages; /* since the last flush */
@@ -138,13 +151,12 @@ static struct wgx_keypair *find_keypair(struct wgx_worker *w, struct origin *org
 
 	if (org->kp && org->index == index)
 		return org->kp;
-	settle(org);
-	org->peer = wgx_index_find(env->index, index, &org->kp);
+	org->found = wgx_index_find(env->index, index, &org->kp);
 	org->index = index;
 	/* an index is one interface's: on another's port it means nothing */
-	if (org->peer && org->peer->dev != org->iface->dev)
-		org->peer = NULL;
-	if (!org->peer)
+	if (org->found && org->found->dev != org->iface->dev)
+		org->found = NULL;
+	if (!org->found)
 		org->kp = NULL;
 	return org->kp;
 }
@@ -225,50 +237,96 @@ static void tell_floor(const struct wgx_keypair *kp)
 		atomic_store_explicit(kp->floor, floor, memory_order_relaxed);
 }
 
-static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len)
+/* Whose is it, and may it be opened at all? Return: false where not, and it is counted */
+static bool open_begin(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len,
+		       struct wgx_opening *ret)
 {
-	struct opener *o = w->state;
-	uint8_t *payload = msg + WGX_DATA_HEADER_LEN;
 	struct wgx_iface *i = org->iface;
 	struct wgx_msg_data header; /* a copy: a segment of a superframe is not aligned */
 	struct wgx_keypair *kp;
-	uint64_t counter;
-	size_t plain;
 
 	if (len < WGX_MSG_DATA_MIN) {
 		drop(i, WGX_DROP_OPEN_MALFORMED);
-		return;
+		return false;
 	}
 	memcpy(&header, msg, sizeof(header));
-	counter = le64toh(header.counter);
-	plain = len - WGX_DATA_OVERHEAD;
 	kp = find_keypair(w, org, le32toh(header.receiver));
 	if (!kp) {
 		drop(i, WGX_DROP_OPEN_UNKNOWN_RECEIVER);
-		return;
+		return false;
 	}
 	if (!wgx_keypair_may_open(kp, w->boot)) {
-		drop_of(i, org->peer, WGX_DROP_OPEN_KEY_EXPIRED, 1);
-		return;
+		drop_of(i, org->found, WGX_DROP_OPEN_KEY_EXPIRED, 1);
+		return false;
 	}
-	if (wgx_aead_open(o->aead, kp->recv_key, counter, payload, payload, plain)) {
+	ret->kp = kp;
+	ret->peer = org->found;
+	ret->origin = org;
+	ret->payload = msg + WGX_DATA_HEADER_LEN;
+	ret->counter = le64toh(header.counter);
+	ret->plain = (uint32_t)(len - WGX_DATA_OVERHEAD);
+	return true;
+}
+
+/* In the order of arrival. @err: of its decryption */
+static void open_end(struct wgx_worker *w, struct origin *org, const struct wgx_opening *m, int err)
+{
+	struct wgx_iface *i = org->iface;
+
+	if (org->peer != m->peer) {
+		settle(org);
+		org->peer = m->peer;
+	}
+	if (err) {
 		drop_of(i, org->peer, WGX_DROP_OPEN_AUTH, 1);
 		return;
 	}
-	if (!wgx_replay_accept(&kp->replay, counter)) {
+	if (!wgx_replay_accept(&m->kp->replay, m->counter)) {
 		drop_of(i, org->peer, WGX_DROP_OPEN_REPLAY, 1);
 		return;
 	}
-	tell_floor(kp);
-	count_opened(org, plain);
+	tell_floor(m->kp);
+	count_opened(org, m->plain);
 	roam(w, org);
-	wgx_session_note_received(&org->peer->session, kp, w->boot, plain > 0);
-	if (!plain)
+	wgx_session_note_received(&org->peer->session, m->kp, w->boot, m->plain > 0);
+	if (!m->plain)
 		wgx_count(&i->open.keepalives_received, 1);
-	else if (!deliver(w, org, payload, plain))
+	else if (!deliver(w, org, m->payload, m->plain))
 		return;
-	org->wire +=
-		len; /* wg's count, as the Linux driver has it: not of what is no packet of this peer's */
+	/* wg's count, as the Linux driver has it: not of what is no packet of this peer's */
+	org->wire += m->plain + WGX_DATA_OVERHEAD;
+}
+
+/* Helpers decrypt what is listed, and so does this thread; it alone goes on with it. */
+static void open_listed(struct wgx_worker *w)
+{
+	struct opener *o = w->state;
+	struct wgx_openers *list = o->list;
+
+	wgx_openers_begin(list);
+	for (unsigned int i = 0; i < list->n; i++) {
+		int err = wgx_openers_wait(list, i, o->aead);
+
+		open_end(w, list->list[i].origin, &list->list[i], err);
+	}
+	wgx_openers_end(list);
+	for (unsigned int i = 0; i < o->n_arrivals; i++)
+		settle(&o->arrivals[i].org);
+}
+
+static void open_data(struct wgx_worker *w, struct origin *org, uint8_t *msg, size_t len)
+{
+	struct opener *o = w->state;
+	struct wgx_opening now, *m = o->list ? wgx_openers_next(o->list) : &now;
+
+	if (!open_begin(w, org, msg, len, m))
+		return;
+	if (!o->list)
+		open_end(w, org, m,
+			 wgx_aead_open(o->aead, m->kp->recv_key, m->counter, m->payload, m->payload,
+				       m->plain));
+	else if (!wgx_openers_add(o->list))
+		open_listed(w);
 }
 
 static void open_handshake(struct wgx_worker *w, struct origin *org, const uint8_t *msg, size_t len,
@@ -387,46 +445,80 @@ static unsigned int count_messages(const struct wgx_outer *outer, const struct w
 	return (unsigned int)((outer->payload_len + stamp->gso_size - 1) / stamp->gso_size);
 }
 
+/* Messages of a frame that is the last one are. */
+static bool is_listed(const struct opener *o, const struct origin *org)
+{
+	return o->list && o->list->n && o->list->list[o->list->n - 1].origin == org;
+}
+
 static void open_frame(struct wgx_worker *w, const struct wgx_port *port, struct iovec *iov,
 		       size_t len)
 {
 	const struct wgx_portset *set = wgx_read(w->set);
 	struct wgx_open_env *env = w->env;
-	struct walk walk = {.iov = iov, .opener = w->state};
-	struct origin org = {.xsk = true};
+	struct opener *o = w->state;
+	struct walk walk = {.iov = iov, .opener = o};
+	struct arrival *a = &o->arrivals[o->n_arrivals];
+	struct wgx_outer *outer = &a->outer;
+	struct origin *org = &a->org;
 	struct wgx_stamp stamp;
-	struct wgx_outer outer;
 	size_t size, left;
 
-	if (wgx_outer_parse(iov->iov_base, iov->iov_len, len, &outer)) {
+	if (wgx_outer_parse(iov->iov_base, iov->iov_len, len, outer)) {
 		wgx_count(&env->stray, 1);
 		return;
 	}
 	stamp = ingress_stamp(port, iov->iov_base);
-	org.iface = iface_by_port(set, outer.port);
-	if (!org.iface) {
-		wgx_count(&env->stray, count_messages(&outer, &stamp));
+	*org = (struct origin){.xsk = true,
+			       .iface = iface_by_port(set, outer->port),
+			       .from = &outer->from,
+			       .tos = outer->tos};
+	if (!org->iface) {
+		wgx_count(&env->stray, count_messages(outer, &stamp));
 		return;
 	}
-	outer.from.src_if = stamp.device;
-	org.from = &outer.from;
-	org.tos = outer.tos;
-	left = outer.payload_len;
+	outer->from.src_if = stamp.device;
+	left = outer->payload_len;
 	size = stamp.gso_size ? stamp.gso_size : left;
-	walk.offset = outer.header_len;
+	walk.offset = outer->header_len;
 	if (!left)
-		drop(org.iface, WGX_DROP_OPEN_MALFORMED);
+		drop(org->iface, WGX_DROP_OPEN_MALFORMED);
 	while (left) {
 		size_t n = left < size ? left : size;
 		uint8_t *msg = walk_take(&walk, n);
 
 		left -= n;
 		if (msg)
-			open_message(w, &org, msg, n);
+			open_message(w, org, msg, n);
 		else
-			drop(org.iface, WGX_DROP_OPEN_MALFORMED);
+			drop(org->iface, WGX_DROP_OPEN_MALFORMED);
 	}
-	settle(&org);
+	settle(org);
+	if (is_listed(o, org))
+		o->n_arrivals++;
+}
+
+/* From here on messages are listed, where there are helpers. */
+static void begin_turn(struct wgx_worker *w)
+{
+	struct wgx_open_env *env = w->env;
+	struct opener *o = w->state;
+
+	o->list =
+		env->openers && atomic_load_explicit(&env->openers->n_helpers, memory_order_relaxed)
+			? env->openers
+			: NULL;
+}
+
+/* What is listed is opened, and all that was opened is injected. */
+static void end_turn(struct wgx_worker *w, const struct wgx_portset *set)
+{
+	struct opener *o = w->state;
+
+	if (o->list)
+		open_listed(w);
+	o->n_arrivals = 0;
+	flush_all(o, set);
 }
 
 static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
@@ -439,6 +531,7 @@ static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
 	size_t len;
 	int n;
 
+	begin_turn(w);
 	/* a superframe may need a bounce buffer for each chunk it crosses, of a message's length */
 	while (o->messages < MESSAGES_A_ROUND && o->bounce_used < BOUNCE_BYTES - 2 * 65536 &&
 	       (n = wgx_xsk_next(port->xsk, iov, WGX_FRAME_SLICES_MAX, &len))) {
@@ -449,7 +542,7 @@ static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
 			wgx_count(&env->stray, 1);
 	}
 	if (frames) {
-		flush_all(o, set);
+		end_turn(w, set);
 		wgx_xsk_release(port->xsk);
 	}
 	return frames;
@@ -464,14 +557,15 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
 
 	if (wgx_bind_receive(port->fd, o->receive, RECEIVE_BYTES, &d) <= 0)
 		return 0;
+	begin_turn(w);
 	org.from = &d.from;
 	org.tos = d.tos;
 	if (!d.len)
 		drop(org.iface, WGX_DROP_OPEN_MALFORMED);
 	for (size_t at = 0; at < d.len; at += d.size)
 		open_message(w, &org, o->receive + at, d.len - at < d.size ? d.len - at : d.size);
+	end_turn(w, set);
 	settle(&org);
-	flush_all(o, set);
 	return 1;
 }
 

@@ -10,6 +10,7 @@
 #include "path/worker.h"
 
 struct wgx_index;
+struct wgx_openers;
 struct wgx_peer;
 struct wgx_xsk;
 
@@ -17,6 +18,7 @@ struct wgx_xsk;
 struct wgx_open_env {
 	struct wgx_index *index;
 	struct wgx_hsqueue *handshakes;
+	struct wgx_openers *openers; /* helpers; NULL: there will be none */
 	/* a peer's endpoint changed (roaming): any thread may be told so, it must not block */
 	void (*roamed)(void *arg, struct wgx_peer *peer);
 	void *arg;

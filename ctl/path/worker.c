@@ -22,15 +22,6 @@
 #define SPIN_ROUNDS 100
 #define YIELD_ROUNDS 8
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 static void free_set(struct wgx_portset *set)
 {
 	if (!set)
@@ -140,7 +131,7 @@ static void *worker_main(void *arg)
 			idle = 0;
 		} else if (++idle < SPIN_ROUNDS) {
 			if (idle % YIELD_ROUNDS)
-				relax();
+				wgx_relax();
 			else
 				sched_yield();
 		} else {

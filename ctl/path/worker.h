@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker thread: it serves a set of ports in turns, spins for a bounded while when they are empty, and then
- * sleeps in poll(). One or more seal, one opens. The control thread changes the set while it runs.
+ * sleeps in poll(). One or more seal, one opens, and may have helpers (path/openers.h). The control thread changes the set while it runs.
  */
 #ifndef WGX_PATH_WORKER_H
 #define WGX_PATH_WORKER_H
@@ -41,6 +41,16 @@ struct wgx_portset {
 
 struct wgx_worker;
 
+/** wgx_relax() - in a loop that waits for another processor's store */
+static inline void wgx_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
 /** struct wgx_worker_ops - what makes a worker a sealer or an opener; all on its own thread */
 struct wgx_worker_ops {
 	const char *
@@ -69,6 +79,7 @@ struct wgx_worker {
 	_Atomic bool stopping;
 	struct wgx_gate gate;
 	_Atomic uint64_t rounds, sleeps;
+	_Atomic uint64_t helped; /* messages that it decrypted for another: path/openers.h */
 	_Atomic int started; /* 0: not yet, 1: running, negative: errno */
 };
 
