@@ -4,6 +4,7 @@
  *
  *	A: keys, a UDP socket ======== lo ======== B's socket: open worker ─ inject ─► far ═ wg0 ─► AF_PACKET
  *	                                           B's socket ◄─ seal worker, or several (env_queues)
+ *	                                           open worker: helpers (dp_helpers)
  *
  * The handshake between the two is real. A's allowed IP is 10.0.0.1 (fd0a::1), B's address 10.0.0.2.
  */
@@ -30,6 +31,7 @@
 #include "path/inject.h"
 #include "path/inner.h"
 #include "path/open.h"
+#include "path/openers.h"
 #include "path/seal.h"
 #include "path/staged.h"
 #include "proto/data.h"
@@ -56,12 +58,15 @@ struct dp_host {
 	_Atomic unsigned int wakes;
 };
 
+static unsigned int dp_helpers; /* of the open worker */
+
 struct dp {
 	struct dp_host a, b;
 	struct wgx_link link;
 	int socket; /* A's */
 	int wg0; /* AF_PACKET: what B's host gets */
 	struct wgx_worker sealers[WGX_QUEUES_MAX], opener;
+	struct wgx_openers openers;
 	bool running;
 	struct wgx_seal_env seal_env;
 	struct wgx_open_env open_env;
@@ -473,12 +478,17 @@ static inline void dp_set_ports(struct dp *d, bool any)
 /* Until here, what the workers own may be arranged. */
 static inline void dp_start(struct dp *d)
 {
-	d->open_env = (struct wgx_open_env){
-		.index = d->b.index, .handshakes = &d->handshakes, .roamed = dp_roamed, .arg = d};
+	d->open_env = (struct wgx_open_env){.index = d->b.index,
+					    .handshakes = &d->handshakes,
+					    .openers = &d->openers,
+					    .roamed = dp_roamed,
+					    .arg = d};
 	for (unsigned int n = 0; n < d->b.iface.n_queues; n++)
 		assert_int_equal(
 			wgx_worker_start(&d->sealers[n], &wgx_seal_ops, n, &d->seal_env, NULL), 0);
 	assert_int_equal(wgx_worker_start(&d->opener, &wgx_open_ops, 0, &d->open_env, NULL), 0);
+	for (unsigned int n = 0; n < dp_helpers; n++)
+		assert_int_equal(wgx_openers_start(&d->openers, NULL), 0);
 	d->b.sealer = &d->sealers[0];
 	d->running = true;
 	dp_set_ports(d, true);
@@ -499,6 +509,7 @@ static inline void dp_end(struct dp *d)
 	wgx_rcu_synchronize();
 	if (d->running) {
 		wgx_worker_stop(&d->opener);
+		wgx_openers_stop(&d->openers);
 		for (unsigned int n = 0; n < i->n_queues; n++)
 			wgx_worker_stop(&d->sealers[n]);
 	}

@@ -173,6 +173,26 @@ static inline void expect_datagram(struct dp *d, const uint8_t *payload, size_t 
 	assert_memory_equal(plain + 28, payload, len);
 }
 
+/* ---- what the collector gets ---- */
+
+/* Ethernet with a stamp, IPv4 and UDP to B's port before @len bytes of payload; the header's length */
+static inline size_t outer(uint8_t *f, size_t len, uint16_t size, uint8_t flags, uint8_t tos)
+{
+	struct wgx_stamp stamp = {.magic = WGX_STAMP_MAGIC, .flags = flags, .gso_size = size};
+	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .tos = tos};
+	struct udphdr udp = {.source = htons(DP_A_PORT), .dest = htons(DP_B_PORT)};
+
+	udp.len = htons((uint16_t)(8 + len));
+	ip.tot_len = htons((uint16_t)(28 + len));
+	ip.saddr = ip.daddr = htonl(INADDR_LOOPBACK);
+	memcpy(f, &stamp, sizeof(stamp));
+	f[12] = 0x08;
+	f[13] = 0;
+	memcpy(f + 14, &ip, sizeof(ip));
+	memcpy(f + 34, &udp, sizeof(udp));
+	return 42;
+}
+
 /* What egress credited and the workers have not given back */
 static inline uint64_t credit_out(void)
 {

@@ -215,6 +215,7 @@ static void test_floor(void **state)
 	struct dp *d = *state;
 
 	env_require();
+	atomic_store(&floor, 0);
 	dp_handshake(d);
 	dp_key(&d->b)->floor = &floor;
 	dp_start(d);
@@ -883,7 +884,12 @@ static int run(void)
 		dp_test(test_storm),
 	};
 
-	return cmocka_run_group_tests_name("datapath", tests, dp_group_setup, dp_group_teardown);
+	int failed =
+		cmocka_run_group_tests_name("datapath", tests, dp_group_setup, dp_group_teardown);
+
+	dp_helpers = 2; /* of the open worker: all is as without */
+	return failed + cmocka_run_group_tests_name("datapath, helpers", tests, dp_group_setup,
+						    dp_group_teardown);
 }
 
 int main(void)

@@ -253,24 +253,6 @@ static void test_forged_stamps(void **state)
 
 /* ---- open ---- */
 
-/* Ethernet with a stamp, IPv4 and UDP to B's port before @len bytes of payload; the header's length */
-static size_t outer(uint8_t *f, size_t len, uint16_t size, uint8_t flags, uint8_t tos)
-{
-	struct wgx_stamp stamp = {.magic = WGX_STAMP_MAGIC, .flags = flags, .gso_size = size};
-	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .tos = tos};
-	struct udphdr udp = {.source = htons(DP_A_PORT), .dest = htons(DP_B_PORT)};
-
-	udp.len = htons((uint16_t)(8 + len));
-	ip.tot_len = htons((uint16_t)(28 + len));
-	ip.saddr = ip.daddr = htonl(INADDR_LOOPBACK);
-	memcpy(f, &stamp, sizeof(stamp));
-	f[12] = 0x08;
-	f[13] = 0;
-	memcpy(f + 14, &ip, sizeof(ip));
-	memcpy(f + 34, &udp, sizeof(udp));
-	return 42;
-}
-
 static void test_collector(void **state)
 {
 	static uint8_t packets[60][1040], frame[65536];
@@ -529,8 +511,12 @@ static int run(void)
 		xsk_test(test_flood),
 	};
 
-	return cmocka_run_group_tests_name("datapath_xsk", tests, dp_group_setup,
-					   dp_group_teardown);
+	int failed = cmocka_run_group_tests_name("datapath_xsk", tests, dp_group_setup,
+						 dp_group_teardown);
+
+	dp_helpers = 2; /* of the open worker: all is as without */
+	return failed + cmocka_run_group_tests_name("datapath_xsk, helpers", tests, dp_group_setup,
+						    dp_group_teardown);
 }
 
 int main(void)
