@@ -148,6 +148,44 @@ static void test_stand(void **state)
 	bench_free(b);
 }
 
+/* Messages that a helper takes long for, each waited for while it has them: each second one is forged. */
+static void test_late(void **state)
+{
+	enum { N = 8, LEN = 60000 };
+	uint8_t(*payloads)[LEN + 16] = malloc((size_t)N * (LEN + 16));
+	struct bench *b = bench_make();
+	struct wgx_keypair *kp = aligned_alloc(64, sizeof(*kp));
+	unsigned int late = 0;
+
+	assert_true(payloads && kp);
+	randombytes_buf(kp->recv_key, sizeof(kp->recv_key));
+	while (late < 20) {
+		for (unsigned int i = 0; i < N; i++) {
+			struct wgx_opening *m = wgx_openers_next(b->openers);
+
+			memset(payloads[i], (int)i, LEN);
+			wgx_aead_seal(b->aead, kp->recv_key, i, payloads[i], payloads[i], LEN);
+			payloads[i][0] ^= i % 2;
+			*m = (struct wgx_opening){
+				.kp = kp, .payload = payloads[i], .counter = i, .plain = LEN};
+			wgx_openers_add(b->openers);
+		}
+		wgx_openers_begin(b->openers);
+		while ((atomic_load(&b->openers->claims) & 0xffff) < N)
+			sched_yield(); /* helpers have claimed all of them */
+		late += !atomic_load(&b->openers->list[N - 1].state);
+		for (unsigned int i = N; i-- > 0;) {
+			assert_int_equal(wgx_openers_wait(b->openers, i, b->aead),
+					 i % 2 ? -EBADMSG : 0);
+			assert_true(i % 2 || payloads[i][LEN - 1] == i);
+		}
+		wgx_openers_end(b->openers);
+	}
+	bench_free(b);
+	free(payloads);
+	free(kp);
+}
+
 /* ---- all of the way ---- */
 
 static int setup_helpers(void **state)
@@ -174,7 +212,8 @@ struct sent {
 };
 
 /* One frame of MESSAGES messages of @len bytes inside, sealed under @keys by turns; it has arrived when this returns. */
-static void send_frame(struct sent *s, struct wgx_keypair *const keys[2], size_t len, uint8_t from)
+static void send_frame(struct sent *s, struct wgx_keypair *const keys[2], size_t len, uint8_t from,
+		       bool all_forged)
 {
 	static uint8_t frame[65536], packet[DP_MTU];
 	const size_t plain = wgx_inner_pad(len, DP_MTU), size = plain + WGX_DATA_OVERHEAD;
@@ -183,7 +222,7 @@ static void send_frame(struct sent *s, struct wgx_keypair *const keys[2], size_t
 
 	for (unsigned int i = 0; i < MESSAGES; i++) {
 		uint8_t *msg = frame + 42 + i * size;
-		uint64_t chance = xorshift64(&s->seed) % 8;
+		uint64_t chance = all_forged ? 1 : xorshift64(&s->seed) % 8;
 
 		if (chance == 0 && first_good) {
 			memcpy(msg, first_good, size);
@@ -218,7 +257,7 @@ static void send_round(struct dp *d, struct sent *s, struct wgx_keypair *const k
 {
 	wgx_worker_close(&d->opener);
 	for (unsigned int f = 0; f < FRAMES; f++)
-		send_frame(s, keys, 28 + xorshift64(&s->seed) % 1000, 1);
+		send_frame(s, keys, 28 + xorshift64(&s->seed) % 1000, 1, false);
 	wgx_worker_open(&d->opener);
 }
 
@@ -334,8 +373,9 @@ static void test_roams(void **state)
 		uint64_t before = s.good;
 
 		wgx_worker_close(&d->opener);
-		for (uint8_t f = 0; f < 3; f++)
-			send_frame(&s, keys, 100, f < 2 ? 200 + f : n);
+		send_frame(&s, keys, 100, 200, false);
+		send_frame(&s, keys, 100, n, false);
+		send_frame(&s, keys, 100, 201, true);
 		wgx_worker_open(&d->opener);
 		receive(d, &s, s.good - before);
 		wgx_endpoint_read(&d->b.peer->endpoint, &e);
@@ -430,13 +470,14 @@ static void test_small_messages(void **state)
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),
-		cmocka_unit_test(test_stand),
 		helpers_line_test("P-DT-2", test_flows),
 		helpers_test(test_two_keys),
 		helpers_line_test("P-DT-1", test_roams),
 		helpers_test(test_removed),
 		helpers_test(test_small_messages),
+		line_test("P-DT-1", test_late),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_stand),
 	};
 
 	return cmocka_run_group_tests_name("openers", tests, dp_group_setup, dp_group_teardown);
