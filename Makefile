@@ -124,7 +124,7 @@ help:
 	@echo 'make bench-stages  what each stage of the packet path costs by itself'
 	@echo 'make bench-lan   a gateway: the router path (wgx attach --lan) against stack and wg0'
 	@echo 'make bench-transmit  sealed packets by AF_XDP (wgx attach --transmit) against the UDP socket'
-	@echo 'make bench-workers  what one end sends to one peer with one seal worker and with two'
+	@echo 'make bench-workers  what one end sends to one peer and opens of one, with one worker and with two'
 	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall'
 	@echo 'make dist        $(BUILD)/$(DIST).tar.gz, of what is committed; the same bytes each time'
 	@echo 'make deb         Debian packages of it, in $(BUILD)/deb; make test-deb tries them, also on a Debian 12 that systemd boots'

@@ -11,8 +11,12 @@ _Static_assert(sizeof(struct wgx_opening) == 64, "one cache line each");
 
 /* Messages that are claimed at once: so many may wait for a helper that has lost its processor. */
 #define CLAIM 4
-/* One more helper is for each so many bytes of a list; waking one costs the worker what decrypting some of them does. */
-#define HELPER_BYTES 32768
+/*
+ * A list has one helper for each so many bytes, three quarters of a full superframe: some 34 messages, 13 to 24 us of
+ * decrypting, where waking costs the worker a few and the helper comes 10 to 30 us later. What is shorter the worker has
+ * done by itself before that; stages (selftests/bench) measures it.
+ */
+#define HELPER_BYTES 49152
 /* How often the worker looks whether a helper is done, until it offers its processor to others */
 #define WAIT_TURNS 64
 

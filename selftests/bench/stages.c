@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each stage of the packet path costs by itself: one thread, data in the cache, the best of several rounds.
+ * What each stage of the packet path costs by itself: one thread but for lists of the open worker, data in the cache, the best of several rounds.
  * First those without the kernel, the rings with memory that nobody else reads or writes; then, as root, what ends in
  * a system call, into a veth whose other end drops all. stages [seconds a stage]
  */
@@ -18,6 +18,7 @@
 #include "path/segment.h"
 #include "stages.h"
 #include "stages_kernel.h"
+#include "stages_openers.h"
 
 #define HEADERS 52 /* IPv4, TCP with timestamps */
 #define MSS 1368
@@ -302,6 +303,7 @@ int main(int argc, char **argv)
 		report(&stages[i]);
 	bench_checksums();
 	bench_rings();
+	bench_openers();
 	bench_kernel(original, SUPERFRAME, MSS);
 	return 0;
 }

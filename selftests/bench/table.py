@@ -55,6 +55,8 @@ def ratio(first, second):
 
 
 def title(test):
+    if test.startswith("open"):
+        return f"opening, {test[4:]} bytes"
     return TITLES.get(test, f"UDP overload, {test[3:]} bytes" if test.startswith("udp") else test)
 
 

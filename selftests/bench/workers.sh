@@ -1,17 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# make bench-workers: what one end of a tunnel sends to one peer with one seal worker and with several
-# (wgx --workers N wg0), bound to one processor and to several; in turn, round by round.
+# make bench-workers: what one end of a tunnel sends to one peer, and opens of what one sends, with one worker and with
+# several (wgx --workers N wg0), bound to one processor and to several; in turn, round by round.
 #
 #	A wg0 10.7.0.1 -- eth0 192.0.2.1 ==== eth0 192.0.2.2 -- wg0 10.7.0.2 B
 #
-#	selftests/bench/workers.sh [--write] [--workers "2 1"] [--processors "1 2"] [--tests "udp1300 udp64"]
+#	selftests/bench/workers.sh [--write] [--workers "2 1"] [--processors "1 2"] [--tests "udp1300 udp64 open1300 open64"]
 #
 # ROUNDS (7) rounds, T (2) seconds a test; medians and ratios are printed, --write puts them into RESULTS.md as well. A is
 # what is measured, its daemon and its senders bound to so many processors, the first ones. B answers handshakes, and
 # drops data before its stack (nft), so that its end costs next to nothing. FLOWS (16) UDP sockets send
 # superframes of 50 datagrams, more than one worker seals. kpps: what A has sealed and sent; sealing-ns: processor
 # time of A's seal workers for a packet.
+#
+# open*: a peer that has sealed COUNT (500000) messages before (tools/sealed.c; it takes as much memory) sends them in
+# superframes as fast as the kernel takes them, bound to the last processor, which takes them in at A's end as well. A
+# drops what was opened before its stack (nft). kpps: what A has opened meanwhile; opening-ns: processor time of wgx-open
+# and its helpers for a packet; helped: the part of the packets that helpers decrypted, in percent.
 HERE=$(cd "$(dirname "$0")" && pwd)
 COMMAND="ROUNDS=${ROUNDS:-7} T=${T:-2} selftests/bench/workers.sh $*"
 . "$HERE/../lib.sh"
@@ -22,7 +27,8 @@ T=${T:-2}
 FLOWS=${FLOWS:-16}
 WORKERS=(2 1)
 PROCESSORS=(1 2)
-TESTS_WANTED=(udp1300 udp64)
+TESTS_WANTED=(udp1300 udp64 open1300 open64)
+COUNT=${COUNT:-500000}
 WRITE=no
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -30,7 +36,7 @@ while [ $# -gt 0 ]; do
 	--workers) read -ra WORKERS <<<"$2" && shift ;;
 	--processors) read -ra PROCESSORS <<<"$2" && shift ;;
 	--tests) read -ra TESTS_WANTED <<<"$2" && shift ;;
-	*) sed -n '3,15s/^# \{0,1\}//p' "$0" && exit 2 ;;
+	*) sed -n '3,20s/^# \{0,1\}//p' "$0" && exit 2 ;;
 	esac
 	shift
 done
@@ -45,6 +51,7 @@ bench_up() { # bench_up WORKERS
 	done
 	wg_peer A wg0 B wg0 endpoint 192.0.2.2:51820 allowed-ips 10.7.0.2/32
 	wg_peer B wg0 A wg0 allowed-ips 10.7.0.1/32
+	on A wg set wg0 peer "$("$SEALED" key)" allowed-ips 10.7.0.3/32
 	on A ip link set wg0 up
 	on B ip link set wg0 up
 	addr A wg0 10.7.0.1/24
@@ -61,6 +68,33 @@ bench_up() { # bench_up WORKERS
 # sent: packets that A has sealed and sent
 sent() { wgx_json A '.interfaces[0] | .counters.sealed_packets - .drops.send_error - .drops.send_too_big'; }
 seal_ns() { wgx_json A '[.threads[] | select(.name | startswith("wgx-seal")) | .cpu_ns] | add'; }
+
+# open_up: A takes what comes by AF_XDP, and drops what it has opened
+open_up() {
+	wgx A attach eth0 || die 'wgx attach'
+	on A nft -f - <<-'END' || die nft
+		table netdev bench {
+			chain in { type filter hook ingress device wg0 priority 0; udp dport 9 drop; }
+		}
+	END
+}
+
+open_ns() { wgx_json A '[.threads[] | select(.name | startswith("wgx-open")) | .cpu_ns] | add'; }
+helped() { wgx_json A '[.workers[].helped] | add'; }
+opened() { wgx_counter A wg0 opened_packets; }
+
+open_sealed() { # open_sealed SIZE
+	local before cpu help n
+	spawn B sealed taskset -c "$(($(nproc) - 1))" "$SEALED" send "$(pub_of A wg0)" 192.0.2.1 51820 10.7.0.3 10.7.0.1 \
+		"$1" "$FLOWS" "$COUNT"
+	try_for 120 grep -q ready "$WORK/sealed.log" || die "sealed: $(<"$WORK/sealed.log")"
+	before=$(opened) cpu=$(open_ns) help=$(helped)
+	stop sealed USR1
+	n=$(($(opened) - before))
+	record "open$1" kpps "$(awk -v n=$n '/sent in/ { print n / $4 / 1e3 }' "$WORK/sealed.log")"
+	record "open$1" opening-ns "$(awk -v n=$n -v t=$(($(open_ns) - cpu)) 'BEGIN { print n ? t / n : "-" }')"
+	record "open$1" helped "$(awk -v n=$n -v h=$(($(helped) - help)) 'BEGIN { print n ? 100 * h / n : "-" }')"
+}
 
 # bind_daemon CPUS: A's
 bind_daemon() { on A taskset -acp "$1" "$(daemon_pid A wg0)" >"$WORK/taskset.log" || die "$(<"$WORK/taskset.log")"; }
@@ -90,7 +124,15 @@ one_round() {
 		LINK="A on $p of $(nproc) processors"
 		bind_daemon "0-$((p - 1))"
 		for t in "${TESTS_WANTED[@]}"; do
-			udp "${t#udp}" "0-$((p - 1))"
+			case $t in udp*) udp "${t#udp}" "0-$((p - 1))" ;; esac
+		done
+	done
+	open_up
+	for p in "${PROCESSORS[@]}"; do
+		LINK="A on $p of $(nproc) processors"
+		bind_daemon "0-$((p - 1))"
+		for t in "${TESTS_WANTED[@]}"; do
+			case $t in open*) open_sealed "${t#open}" ;; esac
 		done
 	done
 	[ "$ROUND" != "$ROUNDS" ] || echo "    $IMPL: A drops $(wgx_drops A wg0 | tr '\n' ' ')"
@@ -98,7 +140,8 @@ one_round() {
 }
 
 LOAD=$BUILD/selftests/tools/udpload
-need all "$LOAD"
+SEALED=$BUILD/selftests/tools/sealed
+need all "$LOAD" "$SEALED"
 IMPLS=()
 for n in "${WORKERS[@]}"; do
 	IMPLS+=("$n workers")
@@ -109,4 +152,4 @@ for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
 		one_round "${IMPL% *}"
 	done < <(in_turn)
 done
-report "$WRITE" 'One peer over several seal workers' 'all else shares it.'
+report "$WRITE" 'One peer over several workers' 'all else shares it.'

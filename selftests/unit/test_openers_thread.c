@@ -257,7 +257,7 @@ static void send_round(struct dp *d, struct sent *s, struct wgx_keypair *const k
 {
 	wgx_worker_close(&d->opener);
 	for (unsigned int f = 0; f < FRAMES; f++)
-		send_frame(s, keys, 28 + xorshift64(&s->seed) % 1000, 1, false);
+		send_frame(s, keys, 228 + xorshift64(&s->seed) % 1000, 1, false);
 	wgx_worker_open(&d->opener);
 }
 
