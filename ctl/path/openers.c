@@ -11,12 +11,14 @@ _Static_assert(sizeof(struct wgx_opening) == 64, "one cache line each");
 
 /* Messages that are claimed at once: so many may wait for a helper that has lost its processor. */
 #define CLAIM 4
+/* What a message costs beside its bytes, in bytes: opening 64 and 1424 takes 171 and 701 ns (aead_avx2.c). */
+#define MESSAGE_WORK 384
 /*
- * A list has one helper for each so many bytes, three quarters of a full superframe: some 34 messages, 13 to 24 us of
- * decrypting, where waking costs the worker a few and the helper comes 10 to 30 us later. What is shorter the worker has
- * done by itself before that; stages (selftests/bench) measures it.
+ * A list has one helper for each so much work: 36 full messages or 146 of 64 bytes, 25 us of one thread. Waking a helper
+ * costs the worker a few us, and the helper comes 10 to 30 us later: what is shorter is done before that. An estimate;
+ * stages (selftests/bench) measures it.
  */
-#define HELPER_BYTES 49152
+#define HELPER_WORK 65536
 /* How often the worker looks whether a helper is done, until it offers its processor to others */
 #define WAIT_TURNS 64
 
@@ -69,7 +71,7 @@ bool wgx_openers_add(struct wgx_openers *o)
 	struct wgx_opening *m = &o->list[o->n++];
 
 	atomic_store_explicit(&m->state, PENDING, memory_order_relaxed);
-	o->bytes += m->plain;
+	o->work += m->plain + MESSAGE_WORK;
 	return o->n < WGX_OPENINGS_MAX;
 }
 
@@ -77,7 +79,7 @@ bool wgx_openers_add(struct wgx_openers *o)
 static void wake_helpers(struct wgx_openers *o)
 {
 	unsigned int n = atomic_load_explicit(&o->n_helpers, memory_order_acquire);
-	size_t enough = o->bytes / HELPER_BYTES;
+	size_t enough = o->work / HELPER_WORK;
 
 	for (unsigned int i = 0; i < n && i < enough; i++) {
 		if (!atomic_load_explicit(&o->asleep[i], memory_order_relaxed))
@@ -121,7 +123,7 @@ int wgx_openers_wait(struct wgx_openers *o, unsigned int i, struct wgx_aead *aea
 void wgx_openers_end(struct wgx_openers *o)
 {
 	o->n = 0;
-	o->bytes = 0;
+	o->work = 0;
 }
 
 /* ---- a helper's ---- */

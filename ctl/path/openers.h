@@ -43,7 +43,7 @@ struct wgx_openers {
 	_Atomic unsigned int n_helpers; /* that run; it does not fall while the open worker runs */
 	_Alignas(64) _Atomic uint32_t claims; /* openers.c's */
 	unsigned int n; /* listed; the open worker's own */
-	size_t bytes; /* of payload, in these */
+	size_t work; /* in these: openers.c */
 	struct wgx_opening list[WGX_OPENINGS_MAX];
 };
 
