@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: MIT
 """A life of wg0, over and over; in each of its steps one system call of one place in the code fails, once.
 
-syscall_faults.py WGX FAULTS_SO DIRECTORY PEER_KEY ENDPOINT PEER_ADDRESS [storms | quick]
+syscall_faults.py WGX FAULTS_SO DIRECTORY PEER_KEY ENDPOINT PEER_ADDRESS [storms | life | quick | restart | agent]
 
 Runs on a host of its own (see lib.sh), whose peer is there. Each step of a life either works, or says what is wrong and
 leaves all as it was; then it is done again with the next fault, and in the end without one, which works. Nobody crashes,
 and at the end nothing is left. Of a place fail its first, second and last call, and the first in each step.
 Where a life goes wrong, each of its faults has one to itself, to find out which it was.
-quick: a life is `wgx up` of a full tunnel and `wgx down`; the file names the endpoint as far.test, which has to be known.
+Then two fail in one step: the second is a call that was made after the first had failed, because the step was given up or
+went another way. Such a step may leave more than it found, but it works when it is done again, and the end is the same.
+quick: a life is `wgx up` of a full tunnel and `wgx down`, with hooks; the file names the endpoint as far.test, which has to
+be known. restart: `wgx restart`, so that calls fail in the old and in the new process. agent: `wgx agent` with the file
+registry, where a node comes and goes.
 storms: one life; each place of the packet path fails for a while at each call, with ENOBUFS and with EAGAIN.
 Environment: SECONDS_MAX=n: faults in random order until the time is over (SEED=n); else all of them. SHARE=i/n: the i-th of n
 parts of the places, from 0. TABLE=FILE: writes the places and how often each failed (fault_table.py reads it).
-ONLY=FUNCTION; PLACE=n:STEP:CALL: this fault alone, as it is told where it did harm.
+ONLY=FUNCTION; PLACE=n:STEP:CALL or n:STEP:CALL:n:CALL: this fault alone, or these two, as told where they did harm.
 """
 import collections
 import errno
@@ -21,6 +25,7 @@ import mmap
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -29,18 +34,23 @@ import time
 import zlib
 
 WGX, FAULTS_SO, DIR, PEER, ENDPOINT, PEER_ADDRESS = sys.argv[1:7]
-SLOTS, HEAD, PLACE = 4096, 32, 96
+SLOTS, HEAD, PLACE = 4096, 40, 96
 NONE = 0xFFFFFFFF
 FILE = os.path.join(DIR, "faults")
 ASAN = os.path.join(DIR, "asan")
 ENV = dict(os.environ, LD_PRELOAD=FAULTS_SO, FAULTS=FILE,
            ASAN_OPTIONS=f"verify_asan_link_order=0:detect_leaks=0:abort_on_error=0:log_path={ASAN}",
            UBSAN_OPTIONS=f"print_stacktrace=1:halt_on_error=1:log_path={ASAN}")
-STEPS = ("quick-up", "quick-down", "start", "set", "up", "attach", "ping", "add", "show", "remove", "detach", "down", "end")
+STEPS = ("quick-up", "quick-down", "start", "set", "up", "attach", "ping", "add", "show", "remove", "detach", "down", "restart",
+         "agent", "join", "status", "plan", "leave", "agent-end", "again", "end")
 # liburcu gives up where futex(2) or membarrier(2) fails in a way that they do not; others are of programs that wgx runs
 LEFT_OUT = re.compile(r"lib(urcu|asan|ubsan|nftables|nftnl|mnl|xtables|readline|edit)\b")
 PER_LIFE = 12  # faults, so that it is soon known which of them did harm
 MORE = "GyHQZzqPz2UVPw1M3uUWzcuXyPoH3QB0sJ0mhKGR4lY="  # some key
+
+
+# The second is counted from when the first has failed. NONE: there is none.
+Fault = collections.namedtuple("Fault", "place step call then then_call", defaults=(NONE, 0))
 
 
 class Failure(Exception):
@@ -63,17 +73,24 @@ class Faults:
         struct.pack_into("<I", self.map, 4 * word, value)
 
     def arm(self, place=NONE, call=0, error=0):
-        for word, value in ((1, place), (2, call), (3, 0), (4, 0), (5, 0), (7, error), (0, 1)):
+        for word, value in ((1, place), (2, call), (3, 0), (4, 0), (5, 0), (7, error), (8, NONE), (0, 1)):
             self.set(word, value)
 
-    def inject(self, place=NONE, call=0):
-        """the next one of the same life; NONE: none"""
+    def inject(self, fault=Fault(NONE, "", 0)):
+        """the next one of the same life"""
         self.set(1, NONE)
-        for word, value in ((2, call), (3, 0), (4, 0), (1, place)):
+        for p in self.places():
+            struct.pack_into("<I", self.map, HEAD + p[0] * PLACE + 12, 0)
+        for word, value in ((2, fault.call), (3, 0), (4, 0), (8, fault.then), (9, fault.then_call), (1, fault.place)):
             self.set(word, value)
 
-    def hit(self):
-        return bool(self.get(4))
+    def hits(self):
+        return self.get(4)
+
+    def after(self):
+        """place -> calls since one has failed"""
+        found = ((p[0], struct.unpack_from("<I", self.map, HEAD + p[0] * PLACE + 12)[0]) for p in self.places())
+        return {place: n for place, n in found if n}
 
     def crashed(self):
         return self.get(5)
@@ -90,50 +107,78 @@ class Faults:
 
 
 class Plan:
-    """the faults that are still to be injected, by step: (place, step, which call of that step)"""
+    """the faults that are still to be injected, by step"""
 
     def __init__(self, todo=()):
-        self.queues = {s: collections.deque(f for f in todo if f[1] == s) for s in STEPS}
-        self.missed = []
+        self.queues = {s: collections.deque(f for f in todo if f.step == s) for s in STEPS}
+        self.missed, self.twice = [], 0
         self.begin()
 
     def begin(self):
         """a new life"""
         self.hits, self.armed, self.got_over = [], None, False
+        self.functions = []
 
     def next(self, step):
         """the fault before is over; the next one of this step"""
         self.over()
-        if self.queues[step] and len(self.hits) < PER_LIFE:
+        if self.more(step):
             self.armed = self.queues[step].popleft()
-            faults.inject(self.armed[0], self.armed[2])
+            faults.inject(self.armed)
+
+    def more(self, step):
+        return bool(self.queues.get(step)) and len(self.hits) < PER_LIFE
 
     def over(self, refused=False):
         if not self.armed:
             return
-        place, step, call = self.armed
-        if faults.hit():
-            self.hits.append(self.armed)
+        fault = self.armed
+        if faults.hits():
+            self.functions += self.functions_now()
+            self.hits.append(fault)
             self.got_over |= not refused
-        elif call > 1:  # not as many calls as in the first life
-            self.queues[step].append((place, step, call // 2))
+            self.twice += faults.hits() > 1
+            if fault.then == NONE:
+                ways.notice(fault, refused)
+        elif fault.call > 1:  # not as many calls as in the first life
+            self.queues[fault.step].append(fault._replace(call=fault.call // 2))
         else:
-            self.missed.append(self.armed)
+            self.missed.append(fault)
         self.armed = None
         faults.inject()
 
     def hit_now(self):
-        return bool(self.armed) and faults.hit()
+        return faults.hits() if self.armed else 0
 
     def hit(self):
         """in this life"""
         return bool(self.hits) or self.hit_now()
 
+    def functions_now(self):
+        return [PLACES[p][5] for p in (self.armed.place, self.armed.then)[: self.hit_now()]] if self.armed else []
+
     def functions_hit(self):
-        return [PLACES[place][5] for place, _, _ in self.hits + ([self.armed] if self.hit_now() else [])]
+        return self.functions + self.functions_now()
 
     def left(self):
         return sum(len(q) for q in self.queues.values())
+
+
+class Ways:
+    """what is called once something has failed, where that is not what is called else: to undo, or to do it otherwise"""
+
+    def __init__(self):
+        self.usual = set()  # (step, place) of a life without a fault
+        self.seen = {}  # (step, place, first or last call) -> the fault after which it was called
+
+    def notice(self, fault, refused):
+        for place, n in faults.after().items():
+            if refused or (fault.step, place) not in self.usual:
+                for call in {1, n}:
+                    self.seen.setdefault((fault.step, place, call > 1), fault._replace(then=place, then_call=call))
+
+    def todo(self):
+        return [f for f in self.seen.values() if ours(PLACES[f.then][4])]
 
 
 class Recorder(Plan):
@@ -151,7 +196,7 @@ class Recorder(Plan):
         found = {}
         for (step, before), (_, after) in zip(self.marks, self.marks[1:] + [("", faults.calls())]):
             for place, n in after.items():
-                if n > before.get(place, 0):
+                if step in STEPS and n > before.get(place, 0):
                     found.setdefault(place, []).append((step, n - before.get(place, 0)))
         return found
 
@@ -284,7 +329,7 @@ def step(name, action, state):
     plan.next(name)
     while (r := action()).returncode:
         refused(name, r)
-        after, hit = state and state(), plan.hit_now()
+        after, hit = state and state(), plan.hit_now()  # 2: what undoes it has failed as well
         if LOST.search(r.stderr) and not name.startswith("quick"):
             # the answer was lost, or this machine is too busy; what was asked for may be done, and then it cannot be done again
             plan.over()
@@ -297,14 +342,15 @@ def step(name, action, state):
             plan.over(refused=True)
             if (r := action()).returncode:
                 raise Failure(f"{name} failed again: {r.stderr.strip()}")
-            if made_up := set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n")):
+            made_up = set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n"))
+            if made_up and hit < 2:
                 raise Failure(f"{name} failed and leaves {made_up}")
             return
-        if state and after != before:
+        if state and after != before and hit < 2:
             wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
                      lambda: state() == before)
         plan.over(refused=True)
-        if hit and plan.queues[name] and len(plan.hits) < PER_LIFE:
+        if hit and plan.more(name):
             plan.next(name)
             continue
         if (r := action()).returncode:
@@ -329,8 +375,8 @@ def link(up):
     raise Failure(f"wg0 does not go {'up' if up else 'down'}")
 
 
-def ping():
-    plan.next("ping")
+def ping(name="ping"):
+    plan.next(name)
     # where the last timestamp cannot be read, the peer refuses those before it, for a minute
     if run("ping", "-q", "-c", "1", "-w", "90" if plan.hit() else "30", "-i", "0.2", PEER_ADDRESS).returncode:
         raise Failure("no answer through the tunnel: " + must("wg", "show"))
@@ -341,9 +387,30 @@ def file_may_stay():
     return not processes() and {"unlink", "rmdir"} & set(plan.functions_hit())
 
 
-def life(baseline):
+def end_of(state, before):
+    """all is as it was, but for what cannot be removed"""
+    try:
+        wait_for(20, "all is as before", lambda: state() == before)
+    except Failure as e:
+        if not file_may_stay():
+            raise Failure(f"{e}: {state()!r}, not {before!r}") from None
+        clean()
+    plan.over()
+
+
+def no_more_descriptors(pid, baseline):
+    """Return: how many there are"""
+    # libbpf's bpf_map__reuse_fd() loses one where dup3(2) fails
+    allowed = baseline + plan.functions_hit().count("dup3")
+    if baseline and descriptors(pid) > allowed:
+        wait_for(5, f"{descriptors(pid)} descriptors, not {allowed}: " + " ".join(
+            os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")),
+                 lambda: descriptors(pid) <= allowed)
+    return descriptors(pid)
+
+
+def begin_life():
     step("start", start, left)
-    pid = show()["pid"]
     step("set", configure, config)
     link(True)
     must("ip", "addr", "replace", "10.7.0.1/24", "dev", "wg0")
@@ -351,7 +418,17 @@ def life(baseline):
     if not attached():
         raise Failure("attach worked, but nothing is attached")
     ping()
-    before = config()
+
+
+def end_life():
+    plan.next("end")
+    must("ip", "link", "del", "wg0")
+    end_of(left, "")
+
+
+def life(baseline):
+    begin_life()
+    pid, before = show()["pid"], config()
     step("add", add_peer, config)
     if MORE not in config():
         raise Failure("the peer is not there")
@@ -365,35 +442,64 @@ def life(baseline):
     link(False)
     if show()["pid"] != pid:
         raise Failure("it is another daemon")
-    # libbpf's bpf_map__reuse_fd() loses one where dup3(2) fails
-    if baseline:
-        baseline += plan.functions_hit().count("dup3")
-    if baseline and descriptors(pid) > baseline:
-        wait_for(5, f"{descriptors(pid)} descriptors, not {baseline}: " + " ".join(
-            os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")),
-                 lambda: descriptors(pid) <= baseline)
-    count = descriptors(pid)
-    plan.next("end")
-    must("ip", "link", "del", "wg0")
-    try:
-        wait_for(20, "nothing is left", lambda: not left())
-    except Failure as e:
-        if not file_may_stay():
-            raise Failure(f"{e}: {left()}") from None
-        clean()
+    count = no_more_descriptors(pid, baseline)
+    end_life()
+    return count
+
+
+# ---- another process in the daemon's place ----
+
+
+def restart():
+    return run(WGX, "restart", shim=True)
+
+
+def whole():
+    """what has to be handed over"""
+    return attached(), config(), [(i["name"], i["up"], [p["name"] for p in i["peers"]]) for i in show()["interfaces"]]
+
+
+def restart_life(baseline):
+    begin_life()
     plan.over()
+    must(WGX, "name", "wg0", PEER, "far")
+    before = whole()
+    for _ in range(RESTARTS):
+        pid = show()["pid"]
+        step("restart", restart, whole)
+        # what could not be attached at once is tried again
+        wait_for(20, f"all is as before {before}: {whole()}", lambda: whole() == before)
+        if show()["pid"] == pid:
+            raise Failure("restart worked, but it is the old daemon")
+        ping("")
+        if not plan.more("restart"):
+            break
+    count = no_more_descriptors(show()["pid"], baseline)
+    step("detach", detach, attached)
+    end_life()
     return count
 
 
 # ---- the same by `wgx up` and `wgx down` ----
 
 
+def quick(what):
+    """hooks tell by a file that they were run"""
+    open(f"{DIR}/hooks", "w").close()
+    r = run(WGX, what, f"{DIR}/wg0.conf", shim=True)
+    with open(f"{DIR}/hooks") as f:
+        done = f.read().split()
+    if not r.returncode and done != [f"Pre-{what}", f"Post-{what}"] and not (what == "down" and plan.hit()):
+        raise Failure(f"wgx {what} worked, and its hooks are {done}")
+    return r
+
+
 def quick_up():
-    return run(WGX, "up", f"{DIR}/wg0.conf", shim=True)
+    return quick("up")
 
 
 def quick_down():
-    return run(WGX, "down", f"{DIR}/wg0.conf", shim=True)
+    return quick("down")
 
 
 def world():
@@ -412,6 +518,10 @@ PrivateKey = {key.read().strip()}
 ListenPort = {port}
 Address = 10.7.0.1/24, fd07::1/64
 Attach = eth0
+PreUp = echo Pre-up >>{DIR}/hooks
+PostUp = echo Post-up >>{DIR}/hooks
+PreDown = echo Pre-down >>{DIR}/hooks
+PostDown = echo Post-down >>{DIR}/hooks
 [Peer]
 Name = far
 PublicKey = {PEER}
@@ -428,14 +538,93 @@ def quick_life(baseline):
     ping()
     step("quick-down", quick_down, None)
     plan.next("end")
-    try:
-        wait_for(20, "all is as before", lambda: world() == before)
-    except Failure as e:
-        if not file_may_stay():
-            raise Failure(f"{e}: {world()!r}, not {before!r}") from None
-        clean()
-    plan.over()
+    end_of(world, before)
     return baseline
+
+
+# ---- the same by `wgx agent` ----
+
+REGISTRY = f"{DIR}/registry"
+AGENT = ["--registry=file", f"--registry-dir={REGISTRY}", "--node=node-a", "--cluster-cidr=10.7.0.0/24",
+         "--pod-cidr=10.7.0.1/32", f"--state-dir={DIR}/state", "--grace=1", "--strict", "--underlay=eth0"]
+agent = None  # its process
+
+
+def write_node(name, key, endpoint, network):
+    with open(f"{REGISTRY}/.{name}", "w") as f:
+        json.dump({"name": name, "public_key": key, "endpoints": [endpoint], "pod_cidrs": [network]}, f)
+    os.rename(f"{REGISTRY}/.{name}", f"{REGISTRY}/{name}.json")
+
+
+def agent_is(peers):
+    r = run(WGX, "agent", "status", "--json")
+    s = json.loads(r.stdout) if r.returncode == 0 else {}
+    return [s.get(k) for k in ("ready", "synced", "published", "peers")] == [True, True, True, peers]
+
+
+def agent_log():
+    with open(f"{DIR}/agent.log") as f:
+        return f.read()
+
+
+def agent_up():
+    """until it is ready, or has ended"""
+    global agent
+    with open(f"{DIR}/agent.log", "w") as log:
+        agent = subprocess.Popen([WGX, "agent", *AGENT], env=ENV, stdout=log, stderr=log)
+    wait_for(AGENT_SECONDS, "the agent is ready", lambda: agent.poll() is not None or agent_is(1))
+    status = agent.returncode
+    return subprocess.CompletedProcess("agent", status if status else status is not None, "", agent_log())
+
+
+def agent_end():
+    agent.terminate()
+    if agent.wait(AGENT_SECONDS):
+        raise Failure(f"the agent ends with {agent.returncode}: {agent_log()}")
+
+
+def agent_life(baseline):
+    before = world()
+    for d in (REGISTRY, f"{DIR}/state"):
+        shutil.rmtree(d, ignore_errors=True)
+        os.mkdir(d, 0o700)
+    with open(f"{DIR}/key") as key, open(os.open(f"{DIR}/state/key", os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+        f.write(key.read())
+    write_node("node-b", PEER, ENDPOINT, f"{PEER_ADDRESS}/32")
+    step("agent", agent_up, left)
+    ping()
+    pid, found = show()["pid"], config()
+    plan.next("join")
+    write_node("node-c", MORE, "198.51.100.9:51820", "10.7.0.3/32")
+    wait_for(AGENT_SECONDS, "a node joins", lambda: agent_is(2) and MORE in config())
+    step("status", lambda: run(WGX, "agent", "status", shim=True), config)
+    step("plan", lambda: run(WGX, "agent", *AGENT[:-2], "plan", shim=True), config)
+    plan.next("leave")
+    os.remove(f"{REGISTRY}/node-c.json")
+    wait_for(AGENT_SECONDS, "a node leaves", lambda: agent_is(1) and config() == found)
+    count = no_more_descriptors(agent.pid, baseline)
+    plan.next("agent-end")
+    agent_end()
+    step("again", agent_up, config)
+    ping("")
+    if config() != found or show()["pid"] != pid:
+        raise Failure(f"another agent, and it is not as before: {config()}")
+    plan.next("end")
+    agent_end()
+    plan.over()
+    must(WGX, "detach", "eth0")
+    must("ip", "link", "del", "wg0")
+    no_rules()
+    end_of(world, before)
+    return count
+
+
+def no_rules():
+    for family in ("-4", "-6"):
+        for rule in run("ip", family, "rule").stdout.splitlines():
+            if rule.split(":")[0] not in ("0", "32766", "32767"):
+                run("ip", family, "rule", "del", "priority", rule.split(":")[0])
+        run("ip", family, "route", "flush", "table", "51880")
 
 
 def clean():
@@ -451,10 +640,7 @@ def clean():
         run("ip", "link", "del", d)
     run("nft", "flush", "ruleset")
     run("sysctl", "-qw", "net.ipv4.conf.all.src_valid_mark=0")
-    for family in ("-4", "-6"):
-        for rule in run("ip", family, "rule").stdout.splitlines():
-            if rule.split(":")[0] not in ("0", "32766", "32767"):
-                run("ip", family, "rule", "del", "priority", rule.split(":")[0])
+    no_rules()
     run("sh", "-c", "rm -rf /run/wireguard/* /run/wgx/* /sys/fs/bpf/wgx /sys/fs/bpf/wgx-strict")
 
 
@@ -495,9 +681,14 @@ def attempt(baseline):
 
 
 def name_of(fault):
-    place, step_name, call = fault
-    _, _, _, offset, object_name, function = PLACES[place]
-    return f"{place}:{step_name}:{call} {function} in {symbol(offset, object_name)} of {object_name}"
+    def where(place):
+        _, _, _, offset, object_name, function = PLACES[place]
+        return f"{function} in {symbol(offset, object_name)} of {object_name}"
+
+    if fault.then == NONE:
+        return f"{fault.place}:{fault.step}:{fault.call} {where(fault.place)}"
+    return (f"{fault.place}:{fault.step}:{fault.call}:{fault.then}:{fault.then_call} {where(fault.place)}"
+            f" and then {where(fault.then)}")
 
 
 def blame(suspects, wrong, baseline):
@@ -528,8 +719,8 @@ def ours(object_name):
 def todo_of(steps_of):
     """the faults to inject"""
     if p := os.environ.get("PLACE"):
-        place, step_name, call = p.split(":")
-        return [(int(place), step_name, int(call))]
+        place, step_name, *numbers = p.split(":")
+        return [Fault(int(place), step_name, *map(int, numbers))]
     todo = []
     for place, steps in steps_of.items():
         _, _, _, _, object_name, function = PLACES[place]
@@ -537,21 +728,16 @@ def todo_of(steps_of):
             continue
         calls = [(s, n) for s, count in steps for n in range(1, count + 1)]
         for s, n in sorted({(s, 1) for s, _ in steps} | {calls[min(1, len(calls) - 1)], calls[-1]}):
-            todo.append((place, s, n))
+            todo.append(Fault(place, s, n))
+    return shuffled(todo)
+
+
+def shuffled(todo):
     random.Random(int(os.environ.get("SEED", "1"))).shuffle(todo)
     return todo
 
 
 STORMY = {"sendmsg", "sendmmsg", "sendto", "send", "recvmsg", "recvmmsg", "recv", "read", "epoll_wait", "poll", "ppoll"}
-
-
-def begin_life():
-    step("start", start, left)
-    step("set", configure, config)
-    link(True)
-    must("ip", "addr", "replace", "10.7.0.1/24", "dev", "wg0")
-    step("attach", attach, attached)
-    ping()
 
 
 def drops():
@@ -595,12 +781,32 @@ def storms():
     return 1 if failed or not n else 0
 
 
+def go_through(todo, baseline):
+    """Return: what was done, as text; how many faults there were; how often it went wrong"""
+    global plan
+    plan = Plan(todo)
+    seconds = float(os.environ.get("SECONDS_MAX") or 0)
+    failed, hits, lives = 0, 0, 0
+    begin = said = time.monotonic()
+    # at least once, however busy this machine is
+    while plan.left() and not (hits and seconds and time.monotonic() - begin > seconds):
+        wrong = attempt(baseline)
+        know_places()
+        lives += 1
+        hits += len(plan.hits)
+        if wrong:
+            failed += 1
+            blame(list(plan.hits), wrong, baseline)
+        if time.monotonic() - said > 60:
+            said = time.monotonic()
+            print(f"# {said - begin:.0f} s: {lives} lives, {hits} faults, {plan.left()} left", flush=True)
+    return f"{lives} lives, {hits} faults, {plan.left()} left, {len(plan.missed)} not reached, {failed} went wrong", hits, failed
+
+
 def main():
     global plan
     if sys.argv[7:] == ["storms"]:
         return storms()
-    seconds = float(os.environ.get("SECONDS_MAX") or 0)
-    failed, hits, lives = 0, 0, 0
     faults.arm()
     plan = Recorder()
     if LIFE is quick_life:
@@ -612,24 +818,17 @@ def main():
         print(f"not ok - a life without a fault: {left()}")
         return 1
     know_places()
-    plan = Plan(todo_of(steps_of))
-    print(f"# {len(PLACES)} places, {plan.left()} faults to inject, {baseline} descriptors", flush=True)
-    begin = said = time.monotonic()
-    # at least once, however busy this machine is
-    while plan.left() and not (hits and seconds and time.monotonic() - begin > seconds):
-        wrong = attempt(baseline)
-        lives += 1
-        hits += len(plan.hits)
-        if wrong:
-            failed += 1
-            blame(list(plan.hits), wrong, baseline)
-        if time.monotonic() - said > 60:
-            said = time.monotonic()
-            print(f"# {said - begin:.0f} s: {lives} lives, {hits} faults, {plan.left()} left", flush=True)
-    know_places()
+    ways.usual = {(s, place) for place, steps in steps_of.items() for s, _ in steps}
+    todo = todo_of(steps_of)
+    print(f"# {len(PLACES)} places, {len(todo)} faults to inject, {baseline} descriptors", flush=True)
+    text, hits, failed = go_through(todo, baseline)
+    print(f"# {text}", flush=True)
+    if not os.environ.get("PLACE"):
+        text, _, failed_too = go_through(shuffled(ways.todo()), baseline)
+        print(f"# two in a step: {text}, {plan.twice} times both", flush=True)
+        failed += failed_too
     sites = [p for p in PLACES.values() if ours(p[4])]
-    print(f"# {lives} lives, {hits} faults at {sum(p[2] > 0 for p in sites)} of {len(sites)} places, {plan.left()} left, "
-          f"{len(plan.missed)} not reached, {failed} went wrong", flush=True)
+    print(f"# faults at {sum(p[2] > 0 for p in sites)} of {len(sites)} places", flush=True)
     if path := os.environ.get("TABLE"):
         with open(path, "w") as f:
             for place, _, n, offset, object_name, function in sites:
@@ -642,9 +841,12 @@ def know_places():
     PLACES.update((p[0], p) for p in faults.places())
 
 
-LIFE = quick_life if sys.argv[7:] == ["quick"] else life
+LIFE = {"quick": quick_life, "restart": restart_life, "agent": agent_life}.get(sys.argv[7] if sys.argv[7:] else "", life)
+RESTARTS = 6
+AGENT_SECONDS = 120  # where something failed, it looks again after 30
 PLACES = {}
 faults = Faults()
+ways = Ways()
 plan = Plan()
 if __name__ == "__main__":
     sys.exit(main())

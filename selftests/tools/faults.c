@@ -5,7 +5,8 @@
  * FILE is mapped by all processes of a run (struct shared below; selftests/netns/syscall_faults.py reads and writes it). A
  * place is a function of libc that makes a system call, and the address that it returns to, in whatever object that is.
  * While FILE says so, places are entered and their calls counted, and the one that FILE names fails, once, at the call
- * that FILE names, or each time. A signal that ends a process because of a bug is noted there too.
+ * that FILE names, or each time; and then another one, at a call counted from there. A signal that ends a process because
+ * of a bug is noted there too.
  *
  * Nothing here makes a system call after its start, so that a process that may not make many can have it.
  */
@@ -44,7 +45,7 @@
 
 struct place {
 	_Atomic uint32_t used, calls, faults;
-	uint32_t unused;
+	_Atomic uint32_t after; /* calls since a place has failed */
 	uint64_t offset; /* in the object */
 	char object[40], function[32];
 };
@@ -54,10 +55,11 @@ struct shared {
 	_Atomic uint32_t place; /* whose call number @call fails; NONE: none's */
 	_Atomic uint32_t call; /* from 1; counted from when it is armed. NONE: each */
 	_Atomic uint32_t seen; /* calls of that place */
-	_Atomic uint32_t hit; /* 1: it has failed */
+	_Atomic uint32_t hit; /* so many have failed: it, and the next */
 	_Atomic uint32_t crashed; /* the signal */
 	_Atomic uint32_t lock;
 	_Atomic uint32_t error; /* in place of the function's own; 0: that */
+	_Atomic uint32_t next_place, next_call; /* what fails when @place has; NONE: nothing */
 	struct place places[SLOTS];
 };
 
@@ -98,6 +100,15 @@ static uint32_t find(const char *object, const char *function, uint64_t offset)
 	return slot;
 }
 
+/* One has failed: from here on the calls of the other are counted. */
+static void arm_next(void)
+{
+	atomic_store(&shared->place, NONE);
+	atomic_store(&shared->seen, 0);
+	atomic_store(&shared->call, atomic_load(&shared->next_call));
+	atomic_store(&shared->place, atomic_exchange(&shared->next_place, NONE));
+}
+
 static bool fails(const char *function, const void *address)
 {
 	const char *object;
@@ -112,13 +123,17 @@ static bool fails(const char *function, const void *address)
 	if (slot == NONE)
 		return false;
 	atomic_fetch_add(&shared->places[slot].calls, 1);
+	if (atomic_load(&shared->hit))
+		atomic_fetch_add(&shared->places[slot].after, 1);
 	if (slot != atomic_load(&shared->place))
 		return false;
 	call = atomic_load(&shared->call);
 	if (atomic_fetch_add(&shared->seen, 1) + 1 != call && call != NONE)
 		return false;
 	atomic_fetch_add(&shared->places[slot].faults, 1);
-	atomic_store(&shared->hit, 1);
+	atomic_fetch_add(&shared->hit, 1);
+	if (atomic_load(&shared->next_place) != NONE)
+		arm_next();
 	return true;
 }
 
