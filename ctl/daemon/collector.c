@@ -70,8 +70,6 @@ static void free_collector(struct wgx_daemon *d)
 	wgx_steer_free(c->steer);
 	wgx_xsk_destroy(c->xsk);
 	err = c->link.ifindex ? wgx_link_delete(c->link.ifindex) : 0;
-	if (err) /* perhaps for this moment; while it is there the holder does not end */
-		err = wgx_link_delete(c->link.ifindex);
 	if (err && err != -ENODEV)
 		wgx_log(WGX_LOG_ERR, WGX_COLLECTOR_NAME ": deleting it: %s", strerror(-err));
 	*c = (struct wgx_collector){0};

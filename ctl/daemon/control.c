@@ -157,12 +157,9 @@ static int handle_line(struct wgx_control_client *c, size_t len)
 	c->in_len -= len + 1;
 	if (!text)
 		return -ENOMEM;
+	/* in the place of its end, so that what was done is told though there be no memory left */
+	c->out = text;
 	c->out_len = strlen(text);
-	c->out = realloc(text, c->out_len + 1);
-	if (!c->out) {
-		free(text);
-		return -ENOMEM;
-	}
 	c->out[c->out_len++] = '\n';
 	c->out_at = 0;
 	return send_more(c);

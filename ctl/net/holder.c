@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,6 +26,8 @@
 #define NETLINK_FD 2
 
 #define BUFFER_SIZE 32768
+#define ASK_TRIES 10
+#define ASK_MS 100
 
 static void reset_signals(void)
 {
@@ -115,9 +118,13 @@ static bool is_far_end(const struct nlmsghdr *nlh)
 	return false;
 }
 
-/* Are there far ends? Events that come in between are read as well, and cannot mislead: the dump follows. */
-static bool any_far_ends(void)
+/*
+ * Are there far ends? Events that come in between are read as well, and cannot mislead: the dump follows. Return: 1 or 0;
+ * -1: the kernel does not tell
+ */
+static int ask_for_far_ends(void)
 {
+	static uint32_t seq;
 	struct {
 		struct nlmsghdr nlh;
 		struct ifinfomsg ifi;
@@ -125,29 +132,41 @@ static bool any_far_ends(void)
 		.nlh = {.nlmsg_len = sizeof(request),
 			.nlmsg_type = RTM_GETLINK,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			.nlmsg_seq = 1},
+			.nlmsg_seq = ++seq},
 	};
 	static char buf[BUFFER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	bool any = false;
 
 	if (send(NETLINK_FD, &request, sizeof(request), 0) < 0)
-		return true;
+		return -1;
 	for (;;) {
 		ssize_t n = recv(NETLINK_FD, buf, sizeof(buf), 0);
 		struct nlmsghdr *nlh = (struct nlmsghdr *)buf;
 
 		if (n < 0 && errno != EINTR && errno != ENOBUFS)
-			return true;
+			return -1;
 		for (; n > 0 && NLMSG_OK(nlh, n); nlh = NLMSG_NEXT(nlh, n)) {
 			if (nlh->nlmsg_seq != request.nlh.nlmsg_seq)
 				continue;
 			if (nlh->nlmsg_type == NLMSG_DONE)
 				return any;
 			if (nlh->nlmsg_type == NLMSG_ERROR)
-				return true;
+				return -1;
 			any |= is_far_end(nlh);
 		}
 	}
+}
+
+/* Where the kernel has no memory it is asked again: else nothing might ever happen again to a link. */
+static bool any_far_ends(void)
+{
+	int any = ask_for_far_ends();
+
+	for (int tries = ASK_TRIES; any < 0 && tries; tries--) {
+		poll(NULL, 0, ASK_MS);
+		any = ask_for_far_ends();
+	}
+	return any;
 }
 
 /* Until something happens to a link; ENOBUFS: a lot did */

@@ -17,6 +17,7 @@
 
 #define FAR_NAME WGX_FAR_PREFIX "%d" /* the kernel puts the number in */
 #define GSO_MAX_SIZE 65536 /* an IPv4 length field and AF_XDP frames end there: no BIG TCP */
+#define DELETE_TRIES 3
 
 /*
  * Locally administered; every interface has the same, for nothing but its own far end ever sees it. By near_mac
@@ -212,28 +213,34 @@ int wgx_link_set_alias(int ifindex, const char *text)
 	return err;
 }
 
-int wgx_link_delete(int ifindex)
+static int delete_once(int ifindex, const char *name)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	struct nl_msg *msg;
-	int err;
+	struct nl_msg *msg = link_message(RTM_DELLINK, 0, &ifi);
+	int err = msg && (!name || !nla_put_string(msg, IFLA_IFNAME, name)) ? 0 : -ENOMEM;
 
-	if (ifindex <= 0)
-		return -ENODEV;
-	msg = link_message(RTM_DELLINK, 0, &ifi);
-	err = msg ? wgx_nl_call_once(msg, NULL, NULL) : -ENOMEM;
+	if (!err)
+		err = wgx_nl_call_once(msg, NULL, NULL);
 	nlmsg_free(msg);
 	return err;
 }
 
-static void delete_by_name(const char *name)
+/* Most often this undoes something, for want of memory, say; what stays would be in the way of the next try. */
+static int delete_link(int ifindex, const char *name)
 {
-	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
-	struct nl_msg *msg = link_message(RTM_DELLINK, 0, &ifi);
+	int err = -ENODEV;
 
-	if (msg && !nla_put_string(msg, IFLA_IFNAME, name))
-		wgx_nl_call_once(msg, NULL, NULL);
-	nlmsg_free(msg);
+	for (int i = 0; i < DELETE_TRIES; i++) {
+		err = delete_once(ifindex, name);
+		if (!err || err == -ENODEV || err == -EPERM)
+			break;
+	}
+	return err;
+}
+
+int wgx_link_delete(int ifindex)
+{
+	return ifindex > 0 ? delete_link(ifindex, NULL) : -ENODEV;
 }
 
 /* ---- the pair ---- */
@@ -478,7 +485,7 @@ static int find_or_create(struct wgx_netns *ns, const struct pair *p,
 	if (!err)
 		err = wgx_link_query(p->name, ret_info);
 	if (err)
-		delete_by_name(p->name);
+		(void)delete_link(0, p->name);
 	return err;
 }
 

@@ -70,7 +70,11 @@ int wgx_link_collector_create(struct wgx_netns *ns, struct wgx_link *ret);
  * the kernel sends because of that, wgx_egress drops.
  */
 
-/** wgx_link_delete() - delete a device here, and so its other end; 0, -ENODEV, negative errno */
+/**
+ * wgx_link_delete() - delete a device here, and so its other end
+ *
+ * Where that fails it is tried again at once, twice. 0, -ENODEV, or negative errno.
+ */
 int wgx_link_delete(int ifindex);
 
 /** wgx_link_set_up() - up or down, a device here */

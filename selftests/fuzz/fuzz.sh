@@ -63,7 +63,7 @@ declare -A BESIDES=(
 		|call_rule|wgx_routes_.*|genl_message|find_netdev|ask|wgx_xdp_.*|link_message|query|wgx_link_.*|change_flags|set_.*|delete_by_name|check_name
 		|create_pair|quiet_ipv6|configure.*|check_orphan|find_or_create|is_loopback|request|wgx_addr_.*|each_of
 		|wgx_nl_.*|send_message|read_whole_answer|reset_signals|drop_all_capabilities|enter_namespace|setup
-		|any_far_ends|wait_for_event|hold|wgx_holder_.*'
+		|any_far_ends|ask_for_far_ends|wait_for_event|hold|wgx_holder_.*'
 	[record]='write_.*|publish|list|open_directory|check_directory|rescan|on_event|watch.*|try|start|run
 		|free_registry|wgx_registry_file|wgx_file_write.*|lose|close_all|name_of|of|defend'
 	[state]='make_.*|new_key|write_(key|mark|ahead|and_sync)|wgx_state_(next_key|switch|forget_previous)|open_directory

@@ -5,7 +5,8 @@
  *
  * FILE is mapped by all processes of a run (struct shared below; selftests/netns/alloc_faults.py reads and writes it). It
  * says which allocation fails, counted from when it is armed. Armed for none, each leaves a number that stands for the way
- * that led there, so that of a loop's many the first and the last can be chosen. And each process counts what it has
+ * that led there, so that of a loop's many the first and the last can be chosen, and who asked for it, where that is wgx
+ * itself. And each process counts what it has
  * allocated and not freed.
  *
  * Those of liburcu succeed always: it ends the process where they do not; and those of libseccomp, which (2.5.4) goes
@@ -45,6 +46,7 @@ struct shared {
 	uint32_t unused;
 	struct frame frames[FRAMES];
 	uint32_t ways[WAYS];
+	uint64_t callers[WAYS]; /* the address in wgx that it returns to; 0: in a library */
 	_Atomic int64_t live[PROCESSES]; /* by the order in which they started */
 };
 
@@ -85,6 +87,15 @@ static bool is_exempt(void *const *frames, int n)
 	return false;
 }
 
+static uint64_t caller_of(void *frame)
+{
+	Dl_info info;
+
+	return dladdr(frame, &info) && !strcmp(object_of(&info), "wgx")
+		       ? (uint64_t)((const char *)frame - (const char *)info.dli_fbase)
+		       : 0;
+}
+
 static void note_frames(void *const *frames, int n)
 {
 	memset(shared->frames, 0, sizeof(shared->frames));
@@ -121,8 +132,10 @@ static bool fails(void)
 	inside = false;
 	if (n < 1)
 		return false;
-	if (!nth && seen <= WAYS)
+	if (!nth && seen <= WAYS) {
 		shared->ways[seen - 1] = hash_of(frames + 2, n);
+		shared->callers[seen - 1] = caller_of(frames[2]);
+	}
 	fail = nth && !is_exempt(frames + 2, n);
 	if (fail) {
 		note_frames(frames + 2, n);
