@@ -60,7 +60,7 @@ declare -A BESIDES=(
 	[lan]='fuzz_begin' [egress]='fuzz_begin|share|load_plain' [strict]='fuzz_begin'
 	[netlink]='query_link|dump|set_timer|resync|read_nsid|read_events|wgx_monitor_.*|open_.*|add_to_epoll|close_fd
 		|short_table|change_route|wgx_route_.*|wgx_throw_each|wgx_table_in_use|dump_.*|put_.*|find_way|wgx_rule_.*
-		|call_rule|wgx_routes_.*|genl_message|find_netdev|ask|wgx_xdp_.*|link_message|query|wgx_link_.*|change_flags|set_.*|delete_by_name|check_name
+		|call_rule|wgx_routes_.*|genl_message|find_netdev|ask|wgx_xdp_.*|link_message|query|wgx_link_.*|change_flags|set_.*|delete_once|delete_link|check_name
 		|create_pair|quiet_ipv6|configure.*|check_orphan|find_or_create|is_loopback|request|wgx_addr_.*|each_of
 		|wgx_nl_.*|send_message|read_whole_answer|reset_signals|drop_all_capabilities|enter_namespace|setup
 		|any_far_ends|ask_for_far_ends|wait_for_event|hold|wgx_holder_.*'

@@ -325,11 +325,12 @@ def refused(name, r):
 
 def step(name, action, state):
     """state: what a failure has to leave as it was; None: it may have done a part"""
-    before = state and state()
+    before, loose = state and state(), False
     plan.next(name)
     while (r := action()).returncode:
         refused(name, r)
-        after, hit = state and state(), plan.hit_now()  # 2: what undoes it has failed as well
+        after, hit = state and state(), plan.hit_now()
+        loose |= hit > 1  # what undoes it has failed as well
         if LOST.search(r.stderr) and not name.startswith("quick"):
             # the answer was lost, or this machine is too busy; what was asked for may be done, and then it cannot be done again
             plan.over()
@@ -343,10 +344,10 @@ def step(name, action, state):
             if (r := action()).returncode:
                 raise Failure(f"{name} failed again: {r.stderr.strip()}")
             made_up = set(after.split("\n")) - set(state().split("\n")) - set(before.split("\n"))
-            if made_up and hit < 2:
+            if made_up and not loose:
                 raise Failure(f"{name} failed and leaves {made_up}")
             return
-        if state and after != before and hit < 2:
+        if state and after != before and not loose:
             wait_for(10, f"{name} failed ({r.stderr.strip()}) and leaves {after!r} instead of {before!r}",
                      lambda: state() == before or plan.hit_now() > 1)
         plan.over(refused=True)
