@@ -399,13 +399,14 @@ int wgx_handover_ask(int *ret_fd, int *ret_lock, unsigned int *ret_n, char *erro
 	return err;
 }
 
-static int receive_fds(struct wgx_handover *h, int fd)
+static int receive_fds(struct wgx_handover *h, int fd, uint32_t count)
 {
 	uint32_t at = 0;
 
-	h->fds = calloc(h->n_fds + 1, sizeof(*h->fds));
+	h->fds = calloc(count + 1ul, sizeof(*h->fds));
 	if (!h->fds)
 		return -ENOMEM;
+	h->n_fds = count;
 	memset(h->fds, -1, h->n_fds * sizeof(*h->fds));
 	while (at < h->n_fds) {
 		unsigned int n;
@@ -450,10 +451,9 @@ static int receive_state(struct wgx_handover *h, int fd)
 
 	if (got != sizeof(s) || s.tag != 'S' || n != 1 || s.size > STATE_MAX)
 		return got < 0 ? got : -EPROTO;
-	h->n_fds = s.n_fds;
 	err = copy_state(h, memfd, s.size);
 	close(memfd);
-	return err ?: receive_fds(h, fd);
+	return err ?: receive_fds(h, fd, s.n_fds);
 }
 
 static void free_copy(struct wgx_handover *h)
