@@ -16,6 +16,8 @@
 #include "cli/uapi_client.h"
 
 #define GONE_TIMEOUT_MS 10000
+#define CONFIGURE_TRIES 3
+#define CONFIGURE_PAUSE_MS 100
 
 /* What is known of the daemon that goes. @requests: one an interface, of @answer's order */
 struct cold {
@@ -151,6 +153,18 @@ static int name_peers(const json_t *interface)
 	return status;
 }
 
+/* Nobody else has the configuration any more: where it fails for the moment, it is told again. */
+static int configure(const char *name, const char *request)
+{
+	int err = wgx_uapi_ask(name, request, NULL);
+
+	for (int tries = CONFIGURE_TRIES - 1; err && tries; tries--) {
+		poll(NULL, 0, CONFIGURE_PAUSE_MS);
+		err = wgx_uapi_ask(name, request, NULL);
+	}
+	return err;
+}
+
 static int make_interface(const struct cold *c, size_t at, int lock)
 {
 	const json_t *interface = json_array_get(interfaces(c), at);
@@ -159,7 +173,7 @@ static int make_interface(const struct cold *c, size_t at, int lock)
 
 	if (status)
 		return status;
-	err = wgx_uapi_ask(name, c->requests[at].data, NULL);
+	err = configure(name, c->requests[at].data);
 	if (err)
 		return wgx_fail("%s: its configuration: %s", name, strerror(-err));
 	return name_peers(interface);

@@ -351,6 +351,14 @@ static void take_environment(const json_t *answer)
 			(void)setenv(name, json_string_value(value), 0);
 }
 
+/* One that does not know the command, or hands over otherwise, or cannot for the moment */
+static int refused(const json_t *answer)
+{
+	int err = (int)json_integer_value(json_object_get(answer, "errno"));
+
+	return err == EINVAL || err <= 0 ? -EPROTO : -err;
+}
+
 static int ask(int fd, int *ret_lock, unsigned int *ret_n, char *error, size_t size)
 {
 	char request[96], first[2] = "";
@@ -364,12 +372,14 @@ static int ask(int fd, int *ret_lock, unsigned int *ret_n, char *error, size_t s
 	if (wgx_socket_receive_fds(fd, first, 1, ret_lock, 1, &n) != 1)
 		return -ECONNRESET;
 	answer = read_line(fd, *first == 'L' ? "" : first);
-	if (*first != 'L' || n != 1 || !json_is_true(json_object_get(answer, "ok"))) {
+	if (json_is_false(json_object_get(answer, "ok"))) {
 		const char *why = json_string_value(json_object_get(answer, "error"));
 
-		snprintf(error, size, "%s", why ? why : "the daemon's answer is none");
-		err = json_integer_value(json_object_get(answer, "errno")) == EPERM ? -EPERM
-										    : -EPROTO;
+		snprintf(error, size, "%s", why ? why : "the daemon refuses");
+		err = refused(answer);
+	} else if (*first != 'L' || n != 1 || !answer) {
+		snprintf(error, size, "the daemon's answer is none");
+		err = -ECONNRESET;
 	}
 	*ret_n = (unsigned int)json_integer_value(json_object_get(answer, "interfaces"));
 	take_environment(json_object_get(answer, "environment"));
@@ -426,7 +436,9 @@ static int copy_state(struct wgx_handover *h, int memfd, size_t size)
 	struct stat st;
 	void *theirs, *p;
 
-	if (fstat(memfd, &st) || (uint64_t)st.st_size != size || !size)
+	if (fstat(memfd, &st))
+		return -errno;
+	if ((uint64_t)st.st_size != size || !size)
 		return -EPROTO;
 	theirs = map_state(memfd, size, false);
 	if (!theirs)

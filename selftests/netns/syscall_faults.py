@@ -265,6 +265,7 @@ def show():
 
 def config():
     r = ask("wg", "showconf", "wg0")
+    r.stdout = re.sub("(PrivateKey|PresharedKey) = (.*)", lambda m: f"{m[1]} #{zlib.crc32(m[2].encode())}", r.stdout)
     return "\n".join(sorted(l for l in r.stdout.splitlines() if not l.startswith("Endpoint")))
 
 
@@ -737,7 +738,7 @@ def ours(object_name):
 def todo_of(steps_of):
     """the faults to inject"""
     if p := os.environ.get("PLACE"):
-        place, step_name, *numbers = p.split(":")
+        place, step_name, *numbers = p.split(":")  # as name_of() has it
         return [Fault(int(place), step_name, *map(int, numbers))]
     todo = []
     for place, steps in steps_of.items():
@@ -750,6 +751,27 @@ def todo_of(steps_of):
         for s, n in sorted({(s, 1) for s, _ in steps} | set(calls[1:2] + calls[-1:])):
             todo.append(Fault(place, s, n))
     return shuffled(todo)
+
+
+# That did harm once: the step, what failed there (function, and who called it), and what failed then
+KEPT = {
+    "life": [("start", "inotify_init1", "wgx_uapi_watch_start", "send", "ask_for_far_ends")],
+    "quick": [("quick-up", "epoll_ctl", "wgx_event_add", "send", "send_message")],
+    "restart": [("restart", "mmap", "copy_state"), ("restart", "recv", "read_line")],
+}
+
+
+def kept():
+    """these as faults"""
+
+    def find(function, caller):
+        for place, _, _, offset, object_name, name in PLACES.values():
+            if name == function and symbol(offset, object_name).split()[0] == caller:
+                return place
+        raise Failure(f"nothing calls {function} in {caller} any more")
+
+    return [Fault(find(function, caller), step, 1, *((find(*then), 1) if then else ()))
+            for step, function, caller, *then in KEPT.get(NAME, [])]
 
 
 def shuffled(todo):
@@ -825,7 +847,7 @@ def go_through(todo, baseline):
 
 def main():
     global plan
-    if sys.argv[7:] == ["storms"]:
+    if NAME == "storms":
         return storms()
     faults.arm()
     plan = Recorder()
@@ -840,6 +862,8 @@ def main():
     know_places()
     ways.usual = {(s, place) for place, steps in steps_of.items() for s, _ in steps}
     todo = todo_of(steps_of)
+    if not {"PLACE", "ONLY"} & set(os.environ):
+        todo = kept() + todo
     print(f"# {len(PLACES)} places, {len(todo)} faults to inject, {baseline} descriptors", flush=True)
     text, hits, failed = go_through(todo, baseline)
     print(f"# {text}", flush=True)
@@ -861,7 +885,8 @@ def know_places():
     PLACES.update((p[0], p) for p in faults.places())
 
 
-LIFE = {"quick": quick_life, "restart": restart_life, "agent": agent_life}.get(sys.argv[7] if sys.argv[7:] else "", life)
+NAME = "".join(sys.argv[7:8])
+LIFE = {"quick": quick_life, "restart": restart_life, "agent": agent_life}.get(NAME, life)
 RESTARTS = 6
 AGENT_SECONDS = 120  # where something failed, it looks again after 30
 PLACES = {}
