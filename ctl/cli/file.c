@@ -53,13 +53,16 @@ int wgx_file_write(int directory, const char *name, const void *data, size_t len
 
 int wgx_file_write_json(int directory, const char *name, const json_t *o, mode_t mode)
 {
-	char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL, *line = NULL;
-	int len = text ? asprintf(&line, "%s\n", text) : -1;
-	int err = len < 0 ? -ENOMEM : wgx_file_write(directory, name, line, (size_t)len, mode);
+	/* not json_dumps(), which leaves out names where it has no memory */
+	size_t len = o ? json_dumpb(o, NULL, 0, JSON_INDENT(1)) : 0;
+	char *text = len ? malloc(len + 1) : NULL;
+	int err = -ENOMEM;
 
+	if (text && json_dumpb(o, text, len, JSON_INDENT(1)) == len) {
+		text[len] = '\n';
+		err = wgx_file_write(directory, name, text, len + 1, mode);
+	}
 	free(text);
-	if (len >= 0)
-		free(line);
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "daemon/control.h"
+#include "daemon/answer_memory.h"
 #include "daemon/daemon.h"
 #include "daemon/handover.h"
 #include "daemon/log.h"
@@ -144,6 +145,10 @@ static char *answer_text(struct wgx_control_client *c, size_t len)
 	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 
 	json_decref(reply);
+	if (wgx_answer_memory_failed()) { /* Jansson leaves out a name for which its text cannot grow */
+		free(text);
+		text = NULL;
+	}
 	return text ?: strdup(NO_MEMORY);
 }
 

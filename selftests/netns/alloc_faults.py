@@ -65,7 +65,7 @@ class Shared:
         return struct.unpack_from(f"<{min(self.seen, WAYS)}I", self.map, WAYS_AT)
 
     def by(self, function):
-        """the allocations that a function of wgx has asked for itself"""
+        """the allocations that a function of wgx has asked for, itself or by a library"""
         callers = struct.unpack_from(f"<{min(self.seen, WAYS)}Q", self.map, CALLERS_AT)
         theirs = {c for c in set(callers) if c and common.symbol(c, "wgx").split()[0] == function}
         return [n for n, c in enumerate(callers, 1) if c in theirs]
@@ -184,6 +184,7 @@ STEPS = [
     ("interface", wgx("wg1"), lambda: run("ip", "link", "del", "wg1")),
     ("restart", restart, None),
 ]
+KEPT = "attach", "interface"  # where those for the answer, when all is done, are tried in any case: some hid that it was
 LINE_BY_LINE = "set peer", "set port", "set key"  # what came before the refused line stays, as with wireguard-go
 
 
@@ -245,14 +246,15 @@ def choose(name, action, back):
     if r.returncode:
         raise Failure(f"{name} does not work: {r.stderr.strip()}")
     wanted[name] = state()
-    answers[:] = shared.by("handle_line")
+    answers = shared.by("handle_line") + shared.by("answer_text")
     first, last = {}, {}
     for n, way in enumerate(shared.ways(), 1):
         first.setdefault(way, n)
         last[way] = n
     undo(name, back)
     gone(name)
-    return sorted(set(first.values()) | set(last.values()))
+    found = sorted(set(first.values()) | set(last.values()))
+    return found, [n for n in found if n in answers]
 
 
 def process_of(name, before):
@@ -319,18 +321,20 @@ def main():
             must(WGX, "attach", "lan0", "--lan")
         before_all = state()
         for _ in range(2):  # what is made once is there then
-            todo = choose(name, action, back)
+            todo, answers = choose(name, action, back)
             process = process_of(name, process)
         sites += len(todo)
         if os.environ.get("NTH"):
             todo = [int(os.environ["NTH"])]
         elif seconds:
             random.Random(int(os.environ.get("SEED", "1"))).shuffle(todo)
+            if name not in KEPT:
+                answers = []
             todo = answers + todo
         end, said = start + seconds * (i + 1) / len(steps), time.monotonic()
         count = 0
         for nth in todo:
-            if seconds and count > len(answers) and time.monotonic() > end:
+            if seconds and count and count >= len(answers) and time.monotonic() > end:
                 break
             hit, wrong = one(name, action, back, nth, process)
             process = process_of(name, process)
@@ -354,6 +358,5 @@ def main():
 
 
 shared, before_all, wanted = Shared(), None, {}
-answers = []  # allocations for an answer, when all is done, are tried in any case: there were some that hid that it was
 if __name__ == "__main__":
     sys.exit(main())

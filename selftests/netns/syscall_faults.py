@@ -823,15 +823,14 @@ def storms():
     return 1 if failed or not n else 0
 
 
-def go_through(todo, baseline):
-    """Return: what was done, as text; how many faults there were; how often it went wrong"""
+def go_through(todo, baseline, end):
+    """@end: when it is over, but not before something has failed, however busy this machine is; None: when all have.
+    Return: what was done, as text; how many faults there were; how often it went wrong"""
     global plan
     plan = Plan(todo)
-    seconds = float(os.environ.get("SECONDS_MAX") or 0)
     failed, hits, lives = 0, 0, 0
     begin = said = time.monotonic()
-    # at least once, however busy this machine is
-    while plan.left() and not (hits and seconds and time.monotonic() - begin > seconds):
+    while plan.left() and not (hits and end is not None and time.monotonic() > end):
         wrong = attempt(baseline)
         know_places()
         lives += 1
@@ -865,10 +864,12 @@ def main():
     if not {"PLACE", "ONLY"} & set(os.environ):
         todo = kept() + todo
     print(f"# {len(PLACES)} places, {len(todo)} faults to inject, {baseline} descriptors", flush=True)
-    text, hits, failed = go_through(todo, baseline)
+    seconds = float(os.environ.get("SECONDS_MAX") or 0)
+    end = time.monotonic() + seconds if seconds else None
+    text, hits, failed = go_through(todo, baseline, end)
     print(f"# {text}", flush=True)
-    if not os.environ.get("PLACE"):
-        text, _, failed_too = go_through(shuffled(ways.todo()), baseline)
+    if not os.environ.get("PLACE") and (end is None or time.monotonic() < end):
+        text, _, failed_too = go_through(shuffled(ways.todo()), baseline, end)
         print(f"# two in a step: {text}, {plan.twice} times both", flush=True)
         failed += failed_too
     sites = [p for p in PLACES.values() if ours(p[4])]

@@ -5,8 +5,7 @@
  *
  * FILE is mapped by all processes of a run (struct shared below; selftests/netns/alloc_faults.py reads and writes it). It
  * says which allocation fails, counted from when it is armed. Armed for none, each leaves a number that stands for the way
- * that led there, so that of a loop's many the first and the last can be chosen, and who asked for it, where that is wgx
- * itself. And each process counts what it has
+ * that led there, so that of a loop's many the first and the last can be chosen, and which function of wgx asked for it. And each process counts what it has
  * allocated and not freed.
  *
  * Those of liburcu succeed always: it ends the process where they do not; and those of libseccomp, which (2.5.4) goes
@@ -46,7 +45,7 @@ struct shared {
 	uint32_t unused;
 	struct frame frames[FRAMES];
 	uint32_t ways[WAYS];
-	uint64_t callers[WAYS]; /* the address in wgx that it returns to; 0: in a library */
+	uint64_t callers[WAYS]; /* the address in wgx that it returns to; 0: none */
 	_Atomic int64_t live[PROCESSES]; /* by the order in which they started */
 };
 
@@ -87,13 +86,21 @@ static bool is_exempt(void *const *frames, int n)
 	return false;
 }
 
-static uint64_t caller_of(void *frame)
+/* The function of wgx that asked for it itself, or by the library that it called */
+static uint64_t caller_of(void *const *frames, int n)
 {
-	Dl_info info;
+	bool library = true;
+	uint64_t found = 0;
 
-	return dladdr(frame, &info) && !strcmp(object_of(&info), "wgx")
-		       ? (uint64_t)((const char *)frame - (const char *)info.dli_fbase)
-		       : 0;
+	for (int i = 0; i < n; i++) {
+		Dl_info info;
+		bool ours = dladdr(frames[i], &info) && !strcmp(object_of(&info), "wgx");
+
+		if (ours && library)
+			found = (uint64_t)((const char *)frames[i] - (const char *)info.dli_fbase);
+		library = !ours;
+	}
+	return found;
 }
 
 static void note_frames(void *const *frames, int n)
@@ -134,7 +141,7 @@ static bool fails(void)
 		return false;
 	if (!nth && seen <= WAYS) {
 		shared->ways[seen - 1] = hash_of(frames + 2, n);
-		shared->callers[seen - 1] = caller_of(frames[2]);
+		shared->callers[seen - 1] = caller_of(frames + 2, n);
 	}
 	fail = nth && !is_exempt(frames + 2, n);
 	if (fail) {
