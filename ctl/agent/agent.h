@@ -26,6 +26,7 @@ struct wgx_agent {
 	bool dry; /* change nothing: for `plan` without an agent */
 	int epoll_fd;
 	struct wgx_event signals, addresses, daemon, server, pages_event;
+	char socket_path[128]; /* of @server */
 	struct wgx_registry *registry;
 	struct wgx_registry_events events;
 	struct wgx_members members;

@@ -180,8 +180,8 @@ static void listener_ready(struct wgx_event *e, uint32_t events)
 
 int wgx_agent_serve(struct wgx_agent *a)
 {
-	char path[256];
-	int fd, err = wgx_agent_socket(a->options->interface, path, sizeof(path));
+	char *path = a->socket_path;
+	int fd, err = wgx_agent_socket(a->options->interface, path, sizeof(a->socket_path));
 
 	if (err)
 		return err;
@@ -191,18 +191,17 @@ int wgx_agent_serve(struct wgx_agent *a)
 	if (fd < 0)
 		return fd;
 	err = wgx_event_add(a->epoll_fd, &a->server, fd, listener_ready, a);
-	if (err)
+	if (err) {
 		close(fd);
+		unlink(path);
+	}
 	return err;
 }
 
 void wgx_agent_serve_end(struct wgx_agent *a)
 {
-	char path[256];
-
 	if (a->server.fd < 0)
 		return;
 	wgx_event_close(a->epoll_fd, &a->server);
-	if (!wgx_agent_socket(a->options->interface, path, sizeof(path)))
-		unlink(path);
+	unlink(a->socket_path);
 }

@@ -680,6 +680,11 @@ def symbol(offset, object_name):
     return f"{lines[0]} {os.path.basename(lines[1])}" if r.returncode == 0 and lines[0] != "??" else hex(offset)
 
 
+def inlined(offset):
+    """the function of wgx at an address, and those that it is a part of"""
+    return run("addr2line", "-fi", "-e", WGX, hex(offset - 1)).stdout.split("\n")[::2]
+
+
 def attempt(baseline):
     """A life, by the plan. Return: what is wrong, or None"""
     wrong = None
@@ -756,7 +761,8 @@ def todo_of(steps_of):
 # That did harm once: the step, what failed there (function, and who called it), and what failed then
 KEPT = {
     "life": [("start", "inotify_init1", "wgx_uapi_watch_start", "send", "ask_for_far_ends")],
-    "quick": [("quick-up", "epoll_ctl", "wgx_event_add", "send", "send_message")],
+    "quick": [("quick-up", "inotify_init1", "wgx_uapi_watch_start", "send", "send_message")],
+    "agent": [("agent", "epoll_ctl", "wgx_agent_serve"), ("end", "stat", "wgx_control_path")],
     "restart": [("restart", "mmap", "copy_state"), ("restart", "recv", "read_line")],
 }
 
@@ -766,7 +772,7 @@ def kept():
 
     def find(function, caller):
         for place, _, _, offset, object_name, name in PLACES.values():
-            if name == function and symbol(offset, object_name).split()[0] == caller:
+            if name == function and object_name == os.path.basename(WGX) and caller in inlined(offset):
                 return place
         raise Failure(f"nothing calls {function} in {caller} any more")
 
