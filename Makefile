@@ -113,7 +113,7 @@ help:
 	@echo '                 nothing new has come in UNTIL CPU minutes; MERGE keeps the corpora; needs clang'
 	@echo 'make soak        MINUTES=n [SAN=...]: a tunnel under load and change, round after round; 30 minutes'
 	@echo 'make crash       KILLS=n: the daemon is killed 100 times; nothing in the clear, no nonce twice'
-	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails once, and each allocation; an hour and a half'
+	@echo 'make test-faults [SAN=address,undefined]: each system call of each place in the code fails, two in one step, and each allocation; hours'
 	@echo 'make day         RUNS=n: two peers through n stretches of bad weather and n / 200 days; 5000'
 	@echo 'make model       checks the models of the keypairs and of the hand-over with spin'
 	@echo 'make bench       wgx against wireguard-go; writes nothing, prints medians and ratios'
