@@ -12,7 +12,7 @@ Then two fail in one step: the second is a call that was made after the first ha
 went another way. Such a step may leave more than it found, but it works when it is done again, and the end is the same.
 quick: a life is `wgx up` of a full tunnel and `wgx down`, with hooks; the file names the endpoint as far.test, which has to
 be known. restart: `wgx restart`, so that calls fail in the old and in the new process. agent: `wgx agent` with the file
-registry, where a node comes and goes.
+registry, where a node comes and goes, and with a daemon that nothing happens to.
 storms: one life; each place of the packet path fails for a while at each call, with ENOBUFS and with EAGAIN.
 Environment: SECONDS_MAX=n: faults in random order until the time is over (SEED=n); else all of them. SHARE=i/n: the i-th of n
 parts of the places, from 0. TABLE=FILE: writes the places and how often each failed (fault_table.py reads it).
@@ -601,6 +601,8 @@ def agent_end():
 
 
 def agent_life(baseline):
+    clear = world()
+    must(WGX, "wg9")  # the daemon's own calls fail in the other lives
     before = world()
     for d in (REGISTRY, f"{DIR}/state"):
         shutil.rmtree(d, ignore_errors=True)
@@ -635,6 +637,8 @@ def agent_life(baseline):
     must("ip", "link", "del", "wg0")
     no_rules()
     end_of(world, before)
+    must("ip", "link", "del", "wg9")
+    end_of(world, clear)
     return count
 
 
@@ -655,7 +659,7 @@ def clean():
         except OSError:
             pass
     time.sleep(0.3)
-    for d in ("wg0", "wgx-rx"):
+    for d in ("wg0", "wg9", "wgx-rx"):
         run("ip", "link", "del", d)
     run("nft", "flush", "ruleset")
     run("sysctl", "-qw", "net.ipv4.conf.all.src_valid_mark=0")
