@@ -176,23 +176,36 @@ static int take_data(struct reader *r, const char *value, char **ret)
 	return 0;
 }
 
-/* Of https://HOST:PORT/ */
+/* Of https://HOST:PORT/ the host, as a resolver takes it; NULL: it has none that we can tell */
+static char *host_of(const char *server)
+{
+	const char *host = server + 8;
+	size_t all = strcspn(host, "/?#"), len = strcspn(host, ":/?#");
+
+	/* what the request goes to and what we take for it must be one; a user's name is in the way */
+	if (memchr(host, '@', all))
+		return NULL;
+	if (*host == '[') {
+		len = strcspn(++host, "]/?#");
+		if (host[len] != ']')
+			return NULL;
+	}
+	return len ? strndup(host, len) : NULL;
+}
+
 static int take_server(struct reader *r, const char *value, struct wgx_kube *k)
 {
 	size_t len = value ? strlen(value) : 0;
-	const char *host;
 
 	while (len && value[len - 1] == '/')
 		len--;
-	if (!len || strncmp(value, "https://", 8) != 0 || !is_plain(value))
+	if (len < 8 || strncmp(value, "https://", 8) != 0 || !is_plain(value))
 		return wrong(r, "the cluster's server is no https URL");
 	k->server = strndup(value, len);
-	host = value + 8;
-	k->host = *host == '[' ? strndup(host + 1, strcspn(host + 1, "]"))
-			       : strndup(host, strcspn(host, ":/?#"));
-	if (!k->server || !k->host)
+	if (!k->server)
 		return -ENOMEM;
-	return *k->host ? 0 : wrong(r, "the cluster's server is a URL without a host");
+	k->host = host_of(k->server);
+	return k->host ? 0 : wrong(r, "the cluster's server is a URL without a host");
 }
 
 static int read_cluster(struct reader *r, const yaml_node_t *c, struct wgx_kube *k)

@@ -334,6 +334,11 @@ static void bad_kubeconfigs(void **state)
 	assert_int_equal(load(CONFIG("server: 'https://'", "token: x")), -EINVAL);
 	assert_int_equal(load(CONFIG("server: 'https://:6443'", "token: x")), -EINVAL);
 	assert_non_null(strstr(problem, "without a host"));
+	assert_int_equal(load(CONFIG("server: 'https://[fd96::1/'", "token: x")), -EINVAL);
+	assert_int_equal(load(CONFIG("server: 'https://[]'", "token: x")), -EINVAL);
+	/* of which "me" would be asked for, and the request go to h */
+	assert_int_equal(load(CONFIG("server: 'https://me:pw@h/'", "token: x")), -EINVAL);
+	assert_non_null(strstr(problem, "without a host"));
 	assert_int_equal(load(CONFIG("server: 'https://h h'", "token: x")), -EINVAL);
 	/* it would be a header of its own */
 	assert_int_equal(load(CONFIG("server: 'https://h'", "token: \"a\\r\\nX: b\"")), -EINVAL);
