@@ -292,10 +292,21 @@ static void take_self(const json_t *o, struct wgx_node *self)
 	wgx_node_free(&found);
 }
 
+/* For wgx_file_read(): a byte more than the file is long, or than we take */
+static size_t room_for_nodes(const struct wgx_state *s)
+{
+	struct stat st;
+
+	if (fstatat(s->dir, NODES, &st, AT_SYMLINK_NOFOLLOW))
+		return 1;
+	return st.st_size < NODES_MAX ? (size_t)st.st_size + 1 : NODES_MAX;
+}
+
 int wgx_state_load(const struct wgx_state *s, struct wgx_members *m, struct wgx_node *self)
 {
-	char *text = s->dir < 0 ? NULL : malloc(NODES_MAX);
-	ssize_t len = text ? wgx_file_read(s->dir, NODES, text, NODES_MAX) : -ENOMEM;
+	size_t room = s->dir < 0 ? 0 : room_for_nodes(s);
+	char *text = room ? malloc(room) : NULL;
+	ssize_t len = text ? wgx_file_read(s->dir, NODES, text, room) : -ENOMEM;
 	json_t *o = len > 0 ? json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	int n = s->dir >= 0 && len < 0 && len != -ENOENT ? (int)len : 0;
 
