@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "daemon/control.h"
 #include "daemon/answer_memory.h"
+#include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/handover.h"
 #include "daemon/log.h"
@@ -77,11 +77,14 @@ static int send_more(struct wgx_control_client *c)
 
 /* ---- events ---- */
 
-static void append(FILE *f, json_t *o)
+/* Return: 0, or -1: there is half of it at most */
+static int append(FILE *f, json_t *o)
 {
-	if (o && !json_dumpf(o, f, JSON_COMPACT | JSON_REAL_PRECISION(13)))
-		fputc('\n', f);
+	int err = json_dumpf(o, f, JSON_COMPACT | JSON_REAL_PRECISION(13));
+
+	fputc('\n', f);
 	json_decref(o);
+	return err;
 }
 
 /* What is of no interface is for all. */
@@ -90,24 +93,26 @@ static bool listens_to(const struct wgx_control_client *c, const struct wgx_news
 	return !*c->only || !*item->interface || !strcmp(c->only, item->interface);
 }
 
-/* A batch of what is new into c->out, which is empty. Return: 0 or -ENOMEM. */
+/* A batch of what is new into c->out, which is empty. Return: 0 or -ENOMEM: it must not go out. */
 static int gather(struct wgx_control_client *c)
 {
 	FILE *f = open_memstream(&c->out, &c->out_len);
 	struct wgx_news_item item;
 	uint64_t missed = 0;
+	int err = 0;
 
 	if (!f)
 		return -ENOMEM;
-	while (ftell(f) < EVENTS_BATCH &&
+	wgx_answer_memory_begin();
+	while (!err && ftell(f) < EVENTS_BATCH &&
 	       wgx_news_next(&c->daemon->news, &c->cursor, &item, &missed)) {
 		if (missed)
-			append(f, wgx_news_missed_json(missed));
-		if (listens_to(c, &item))
-			append(f, wgx_news_json(&item));
+			err = append(f, wgx_news_missed_json(missed));
+		if (!err && listens_to(c, &item))
+			err = append(f, wgx_news_json(&item));
 	}
 	c->out_at = 0;
-	return fclose(f) ? -ENOMEM : 0;
+	return fclose(f) || err || wgx_answer_memory_failed() ? -ENOMEM : 0;
 }
 
 /* One batch at a time: who does not read it gets no more, and misses what the ring forgets meanwhile. */
@@ -138,7 +143,7 @@ void wgx_control_tell(struct wgx_daemon *d)
 			free_client(c);
 }
 
-/* NULL: there is no memory for either */
+/* NULL: there is no memory for either. Jansson may go on where it has none for a member's name. */
 static char *answer_text(struct wgx_control_client *c, size_t len)
 {
 	json_t *reply = wgx_control_answer(c, c->in, len);
@@ -173,15 +178,21 @@ static int handle_line(struct wgx_control_client *c, size_t len)
 static int read_more(struct wgx_control_client *c)
 {
 	ssize_t n = recv(c->event.fd, c->in + c->in_len, REQUEST_MAX - c->in_len, MSG_DONTWAIT);
-	char *newline;
-	int err = 0;
 
 	if (n == 0)
 		return -EPIPE;
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	c->in_len += (size_t)n;
-	/* one answer at a time: a client that does not read does not get to ask more */
+	return 0;
+}
+
+/* One at a time: a client that does not read does not get to ask more. */
+static int handle_lines(struct wgx_control_client *c)
+{
+	char *newline;
+	int err = 0;
+
 	while (!err && !c->out && (newline = memchr(c->in, '\n', c->in_len)))
 		err = handle_line(c, (size_t)(newline - c->in));
 	return c->in_len == REQUEST_MAX ? -EMSGSIZE : err;
@@ -194,6 +205,8 @@ static void client_ready(struct wgx_event *e, uint32_t events)
 
 	if (!err && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		err = read_more(c);
+	if (!err)
+		err = handle_lines(c); /* what waited for an answer to go, too */
 	if (!err)
 		err = tell(c);
 	if (err)

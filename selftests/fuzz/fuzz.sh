@@ -53,7 +53,7 @@ declare -A BESIDES=(
 	[bootfile]='find_first|same|add|replace|find_same|remove_address|apply|describe|wgx_ifconfig_(apply|print)|print_.*
 		|resolve|wgx_peer_options_(resolve|request|wipe)|put_allowed_ips|.*option.*|value_of|next_item
 		|check_allowed_ips|parse_endpoint'
-	[control]='has_room|listener_ready|place_of|served_at|client_codec|read_client|goes_along|wgx_control_(codec|start|stop)'
+	[control]='place_of|served_at|client_codec|read_client|goes_along|wgx_control_(codec|start|stop)'
 	[have]='open_socket|wgx_uapi_ask'
 	[k8s]='start|wgx_registry_k8s|wgx_registry_k8s_addresses'
 	[kube]='wgx_kube_in_cluster'
