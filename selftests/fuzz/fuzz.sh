@@ -5,7 +5,8 @@
 #
 #	selftests/fuzz/fuzz.sh [target ...]
 #
-# SEED and RUNS: libFuzzer's -seed and -runs, for make test, which is to do the same each time.
+# SEED and RUNS: libFuzzer's -seed and -runs, for make test, which is to do the same each time. TIMEOUT: seconds that an
+# input may take, 25; by the clock, so that it wants to be more where others have the processors.
 # What an input leaves is kept in $BUILD/fuzz/TARGET (new coverage) and $BUILD/fuzz/TARGET-crash-* (found). What a
 # target has run in all, and since it last found new coverage, is kept in $BUILD/fuzz/TARGET.state, and goes on from
 # selftests/fuzz/campaign.tsv. UNTIL=30 leaves out those for which nothing new has come in so many CPU minutes. MERGE=1
@@ -198,7 +199,7 @@ run() {
 	{ time ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:malloc_context_size=8 UBSAN_OPTIONS=print_stacktrace=1 \
 		LLVM_PROFILE_FILE="$dir.profraw" "$BUILD/selftests/fuzz/fuzz_$t" -max_total_time="$SECONDS_EACH" \
 		${SEED:+-seed="$SEED"} ${RUNS:+-runs="$RUNS"} ${dict:+-dict="$dict"} -max_len="${MAX_LEN:-4096}" \
-		-timeout=25 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+		-timeout="${TIMEOUT:-25}" -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$dir-crash-" "$dir" "$seeds" >"$dir.log" 2>&1; } 2>"$dir.time"
 	status=$?
 	if grep -q '^SKIP' "$dir.log"; then
