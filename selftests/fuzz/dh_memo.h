@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MEMO_SLOTS 16384 /* a power of two */
+#define MEMO_SLOTS 131072 /* a power of two */
 
 struct memo {
 	uint8_t in[64], out[32]; /* scalar and point */

@@ -128,7 +128,10 @@ executions() {
 # What a target's coverage depends on: when that changes, the wait for new coverage begins again.
 sources() {
 	local t=$1 about="${ABOUT[$1]} selftests/fuzz/fuzz_$1.c"
-	case $t in bpf | egress | lan | strict) about+=" $(echo bpf/*.[ch])" ;; esac
+	case $t in
+	bpf | egress | lan | strict) about+=" $(echo bpf/*.[ch])" ;;
+	session) about+=" selftests/unit/sim.h selftests/unit/sim_ledger.h" ;;
+	esac
 	# shellcheck disable=SC2086
 	cat $about | sha256sum | cut -c 1-12
 }

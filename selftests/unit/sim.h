@@ -35,6 +35,10 @@
 #ifndef SIM_RUNS_A_MINUTE
 #define SIM_RUNS_A_MINUTE 200
 #endif
+/* 1: a host's first key is the same in each simulation, and so are the second and those after it: fuzz/dh_memo.h */
+#ifndef SIM_KEYS_BY_NUMBER
+#define SIM_KEYS_BY_NUMBER 0
+#endif
 #define SIM_STAGED_MAX 128
 #define SIM_PAYLOAD 16
 #define SIM_MSG_MAX 160
@@ -71,6 +75,7 @@ struct sim_host {
 	bool knows_peer, knows_endpoint;
 	bool under_load;
 	bool deaf; /* nothing reaches it */
+	uint32_t keys; /* of SIM_KEYS_BY_NUMBER: how many there were */
 	bool taking_over; /* from a process that was it before */
 	unsigned int staged;
 	uint8_t reserved[WGX_TIMESTAMP_LEN]; /* the latest stamp: outlives the session */
@@ -110,13 +115,18 @@ struct sim {
 	struct ledger ledger;
 };
 
-static inline uint64_t sim_random(struct sim *sim)
+static inline uint64_t sim_next(uint64_t *state)
 {
-	uint64_t z = sim->rng += UINT64_C(0x9e3779b97f4a7c15); /* SplitMix64 */
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15); /* SplitMix64 */
 
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
 	return z ^ (z >> 31);
+}
+
+static inline uint64_t sim_random(struct sim *sim)
+{
+	return sim_next(&sim->rng);
 }
 
 /* 0 to @below - 1; @below of 0 gives 0 */
@@ -498,10 +508,15 @@ static inline void sim_wake(void *ctx, struct wgx_session *s)
 static inline void sim_random_bytes(void *ctx, void *buf, size_t len)
 {
 	struct sim_host *h = ctx;
+	uint64_t nth, *state = &h->sim->rng;
 	uint8_t *p = buf;
 
+	if (SIM_KEYS_BY_NUMBER && len == WGX_KEY_LEN) {
+		nth = (uint64_t)(2 * h->keys++ + h->id) << 32;
+		state = &nth;
+	}
 	while (len--)
-		*p++ = sim_random(h->sim);
+		*p++ = sim_next(state);
 }
 
 static const struct wgx_upcalls sim_upcalls = {
