@@ -51,9 +51,9 @@ int wgx_file_write(int directory, const char *name, const void *data, size_t len
 	return err;
 }
 
+/* json_dumps() goes on where it has no memory for a member's name; this needs none but for our buffer. */
 int wgx_file_write_json(int directory, const char *name, const json_t *o, mode_t mode)
 {
-	/* not json_dumps(), which leaves out names where it has no memory */
 	size_t len = o ? json_dumpb(o, NULL, 0, JSON_INDENT(1)) : 0;
 	char *text = len ? malloc(len + 1) : NULL;
 	int err = -ENOMEM;
