@@ -65,11 +65,12 @@ declare -A BESIDES=(
 		|create_pair|quiet_ipv6|configure.*|check_orphan|find_or_create|is_loopback|request|wgx_addr_.*|each_of
 		|wgx_nl_.*|send_message|read_whole_answer|reset_signals|drop_all_capabilities|enter_namespace|setup
 		|any_far_ends|ask_for_far_ends|wait_for_event|hold|wgx_holder_.*'
-	[record]='write_.*|publish|list|open_directory|check_directory|rescan|on_event|watch.*|try|start|run
-		|free_registry|wgx_registry_file|wgx_file_write.*|lose|close_all|name_of|of|defend'
+	[record]='publish|list|open_directory|check_directory|rescan|on_event|watch.*|try|start|run
+		|free_registry|wgx_registry_file|lose|close_all|of|wgx_prefix_of_address'
 	[state]='make_.*|new_key|write_(key|mark|ahead|and_sync)|wgx_state_(next_key|switch|forget_previous)|open_directory
 		|later|format|wgx_stamps_reserve'
 	[uapi]='wgx_endpoint_(from|same_destination|equal|refuse_source|clear_source|is_news|unscoped)'
+	[watch]='wgx_k8s_backoff_.*|wgx_prefix_of_address'
 	[wire]='wgx_cookie_mac1_state|wgx_session_(set_keepalive|keepalive|identity_.*|initiate|codec)'
 )
 

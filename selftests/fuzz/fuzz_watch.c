@@ -68,6 +68,22 @@ static void check_patch(const struct wgx_node *n)
 	json_decref(patch);
 }
 
+/* As the file registry would have it, and as it is kept */
+static void check_record(const struct wgx_node *n)
+{
+	json_t *o = wgx_node_json(n);
+	struct wgx_node again, copy;
+	char error[256];
+
+	assert_int_equal(wgx_node_parse(o, &again, error, sizeof(error)), 0);
+	assert_true(wgx_node_equal(&again, n) && wgx_node_same_cidrs(&again, n));
+	assert_int_equal(wgx_node_copy(&copy, &again), 0);
+	wgx_node_free(&again);
+	assert_true(wgx_node_equal(&copy, n));
+	wgx_node_free(&copy);
+	json_decref(o);
+}
+
 static void check_object(const json_t *object)
 {
 	struct wgx_k8s_node n;
@@ -84,6 +100,7 @@ static void check_object(const json_t *object)
 	assert_true(n.n_internal <= WGX_NODE_ENDPOINTS && n.n_external <= WGX_NODE_ENDPOINTS);
 	assert_true(memchr(n.uid, '\0', sizeof(n.uid)));
 	check_patch(&n.node);
+	check_record(&n.node);
 	wgx_node_free(&n.node);
 }
 
