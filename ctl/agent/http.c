@@ -16,7 +16,6 @@
 #include "daemon/event.h"
 
 #define BODY_MAX (64u << 20)
-#define TOKEN_MAX 65536
 #define TOKEN_AGE_MS 55000
 #define CONNECT_TIMEOUT_S 10
 #define KEEPALIVE_S 15L
@@ -43,31 +42,25 @@ struct wgx_http_request {
 
 /* ---- tokens ---- */
 
-static void set_token(struct wgx_http *h, const char *token, size_t len)
+static void set_token(struct wgx_http *h, const char *token)
 {
 	if (h->token)
 		sodium_memzero(h->token, strlen(h->token));
 	free(h->token);
-	if (asprintf(&h->token, "Authorization: Bearer %.*s", (int)len, token) < 0)
+	if (asprintf(&h->token, "Authorization: Bearer %s", token) < 0)
 		h->token = NULL;
 }
 
 /* One that cannot be read just now leaves the last one. */
 static void read_token(struct wgx_http *h)
 {
-	char *text = malloc(TOKEN_MAX);
-	FILE *f = text ? fopen(h->kube->token_file, "re") : NULL; /* it is a link, in a pod */
-	size_t len = f ? fread(text, 1, TOKEN_MAX - 1, f) : 0;
+	char *text = wgx_kube_read_token(h->kube->token_file);
 
-	if (f)
-		fclose(f);
-	while (len && strchr("\r\n\t ", text[len - 1]))
-		len--;
-	if (len) {
-		set_token(h, text, len);
-		sodium_memzero(text, len);
-		h->token_read = wgx_clock_ms(CLOCK_BOOTTIME);
-	}
+	if (!text)
+		return;
+	set_token(h, text);
+	sodium_memzero(text, strlen(text));
+	h->token_read = wgx_clock_ms(CLOCK_BOOTTIME);
 	free(text);
 }
 
@@ -77,7 +70,7 @@ static const char *token(struct wgx_http *h)
 	    (!h->token || wgx_clock_ms(CLOCK_BOOTTIME) >= h->token_read + TOKEN_AGE_MS))
 		read_token(h);
 	else if (!h->token && h->kube->token)
-		set_token(h, h->kube->token, strlen(h->kube->token));
+		set_token(h, h->kube->token);
 	return h->token;
 }
 

@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <yaml.h>
 
+#define TOKEN_MAX 65536
 #define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 static void wipe(char **text)
@@ -153,6 +154,27 @@ static int take_token(struct reader *r, const char *value, char **ret)
 		return wrong(r, "the token has a character that no token has");
 	*ret = strdup(value);
 	return *ret ? 0 : -ENOMEM;
+}
+
+char *wgx_kube_read_token(const char *path)
+{
+	char *text = malloc(TOKEN_MAX + 1);
+	FILE *f = text ? fopen(path, "re") : NULL; /* it is a link, in a pod */
+	size_t len = f ? fread(text, 1, TOKEN_MAX + 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	while (len && strchr("\r\n\t ", text[len - 1]))
+		len--;
+	if (len && len <= TOKEN_MAX) {
+		text[len] = '\0';
+		if (strlen(text) == len && is_plain(text))
+			return text;
+	}
+	if (text)
+		sodium_memzero(text, TOKEN_MAX + 1);
+	free(text);
+	return NULL;
 }
 
 /* base64 */

@@ -29,4 +29,11 @@ int wgx_kube_in_cluster(struct wgx_kube *ret);
 int wgx_kube_load(const char *path, struct wgx_kube *ret, char *error, size_t size);
 void wgx_kube_free(struct wgx_kube *k);
 
+/**
+ * wgx_kube_read_token() - what is in a token file, without white space at its end
+ * Return: a text that the caller wipes and frees; NULL: none can be read, or it is none: empty, longer than 64 KiB, or
+ * with a character that would break out of a line of HTTP.
+ */
+char *wgx_kube_read_token(const char *path);
+
 #endif

@@ -346,6 +346,32 @@ static void bad_kubeconfigs(void **state)
 	assert_int_equal(wgx_kube_load("/nonexistent", &kube, problem, sizeof(problem)), -ENOENT);
 }
 
+/* Of a file with @text, for free() */
+static char *token_of(const char *text)
+{
+	char path[] = "/tmp/wgx-test-XXXXXX", *token;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	token = wgx_kube_read_token(path);
+	unlink(path);
+	return token;
+}
+
+static void token_files(void **state)
+{
+	char *token = token_of("abc.def \r\n"), *lines = token_of("abc\r\nX: b\n");
+
+	assert_string_equal(token, "abc.def");
+	assert_null(lines); /* they would be a header of their own */
+	assert_null(token_of(""));
+	assert_null(token_of("\n"));
+	assert_null(wgx_kube_read_token("/nonexistent"));
+	free(token);
+}
+
 static void in_cluster(void **state)
 {
 	unsetenv("KUBERNETES_SERVICE_HOST");
@@ -360,13 +386,13 @@ static void in_cluster(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(split_frames),	     cmocka_unit_test(empty_lines_and_returns),
-		cmocka_unit_test(large_frames),	     cmocka_unit_test(no_events),
-		cmocka_unit_test(dual_stack_node),   cmocka_unit_test(old_and_empty_nodes),
-		cmocka_unit_test(bad_annotations),   cmocka_unit_test(patch_round_trip),
-		cmocka_unit_test(backoff),	     cmocka_unit_test(kubeconfigs),
-		cmocka_unit_test(bad_kubeconfigs),   cmocka_unit_test(in_cluster),
-		cmocka_unit_test(empty_kubeconfigs),
+		cmocka_unit_test(split_frames),	   cmocka_unit_test(empty_lines_and_returns),
+		cmocka_unit_test(large_frames),	   cmocka_unit_test(no_events),
+		cmocka_unit_test(dual_stack_node), cmocka_unit_test(old_and_empty_nodes),
+		cmocka_unit_test(bad_annotations), cmocka_unit_test(patch_round_trip),
+		cmocka_unit_test(backoff),	   cmocka_unit_test(kubeconfigs),
+		cmocka_unit_test(bad_kubeconfigs), cmocka_unit_test(token_files),
+		cmocka_unit_test(in_cluster),	   cmocka_unit_test(empty_kubeconfigs),
 	};
 
 	if (sodium_init() < 0)
