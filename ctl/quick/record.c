@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,25 +161,34 @@ const char *wgx_record_get(const struct wgx_record *r, const char *what)
 	return json_string_value(json_object_get(r->done, what));
 }
 
-bool wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret)
+static bool is_u32(json_int_t n)
+{
+	return n >= 0 && n <= UINT32_MAX;
+}
+
+int wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret)
 {
 	json_t *o = json_array_get(json_object_get(r->done, "rules"), i);
-	json_int_t table, mark, priority;
-	int family, inverted, suppress;
+	json_int_t family, table, mark, suppress, priority;
+	int inverted;
 
-	if (!o || json_unpack(o, "{s:i, s:I, s:I, s:b, s:i, s:I}", "family", &family, "table",
-			      &table, "mark", &mark, "inverted", &inverted, "suppress_prefixlength",
-			      &suppress, "priority", &priority))
-		return false;
+	if (!o)
+		return -ENOENT;
+	if (json_unpack(o, "{s:I, s:I, s:I, s:b, s:I, s:I}", "family", &family, "table", &table,
+			"mark", &mark, "inverted", &inverted, "suppress_prefixlength", &suppress,
+			"priority", &priority) ||
+	    (family != AF_INET && family != AF_INET6) || !is_u32(table) || !is_u32(mark) ||
+	    suppress < -1 || suppress > 128 || !is_u32(priority))
+		return -EBADMSG;
 	*ret = (struct wgx_rule){
 		.family = (uint8_t)family,
 		.table = (uint32_t)table,
 		.mark = (uint32_t)mark,
 		.inverted = inverted,
-		.suppress_prefixlength = suppress,
+		.suppress_prefixlength = (int)suppress,
 		.priority = (uint32_t)priority,
 	};
-	return true;
+	return 0;
 }
 
 int wgx_record_delete(struct wgx_record *r)

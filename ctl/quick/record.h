@@ -43,8 +43,8 @@ const char *wgx_record_get(const struct wgx_record *r, const char *what);
 /** wgx_record_says() - @value is noted under @what, alone or in a list */
 bool wgx_record_says(const struct wgx_record *r, const char *what, const char *value);
 
-/** wgx_record_rule_at() - the rule of index @i; false: there are fewer */
-bool wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret);
+/** wgx_record_rule_at() - the rule of index @i; -ENOENT: there are fewer; -EBADMSG: there is something else */
+int wgx_record_rule_at(const struct wgx_record *r, size_t i, struct wgx_rule *ret);
 
 /** wgx_record_delete() - all is undone: the file goes. Return: 0 or negative errno */
 int wgx_record_delete(struct wgx_record *r);

@@ -280,7 +280,13 @@ int wgx_quick_undo_rules(struct wgx_record *r)
 	const char *valid = wgx_record_get(r, "src_valid_mark");
 	int status = WGX_EXIT_OK, err;
 
-	for (size_t i = 0; wgx_record_rule_at(r, i, &rule); i++) {
+	for (size_t i = 0; (err = wgx_record_rule_at(r, i, &rule)) != -ENOENT; i++) {
+		if (err) { /* better one too many than another's too few */
+			fprintf(stderr,
+				"wgx: warning: %s: its record is damaged, a rule may stay\n",
+				r->name);
+			continue;
+		}
 		err = wgx_rule_delete(&rule);
 		if (err && err != -ENOENT)
 			status = wgx_fail("%s: cannot delete rule %u: %s", r->name, rule.priority,

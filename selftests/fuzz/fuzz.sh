@@ -45,6 +45,7 @@ declare -A ABOUT=(
 	[members]='ctl/agent/members.c ctl/agent/rules.c ctl/agent/plan.c'
 	[handover]='ctl/device/device_state.c ctl/proto/session_state.c'
 	[bpf]='ctl/path/outer.c'
+	[up]='ctl/quick/record.c'
 )
 
 # functions of these that read nothing foreign, and that a target does not call: which ask, change, open, wait, print
