@@ -465,6 +465,8 @@ def restart():
         r = run(WGX, "restart", shim=True)
         if r.returncode == 0 or plan.hit_now() or "Killed" not in r.stderr:
             break
+    if "starting cold" in r.stderr:
+        raise Failure(f"it is of the same version, but it starts cold: {r.stderr.strip()}")
     return r
 
 
@@ -765,7 +767,8 @@ KEPT = {
     "life": [("start", "inotify_init1", "wgx_uapi_watch_start", "send", "ask_for_far_ends")],
     "quick": [("quick-up", "epoll_ctl", "wgx_uapi_listen", "send", "send_message")],
     "agent": [("agent", "epoll_ctl", "wgx_agent_serve"), ("end", "stat", "wgx_control_path")],
-    "restart": [("restart", "mmap", "copy_state"), ("restart", "recv", "read_line")],
+    "restart": [("restart", "mmap", "copy_state"), ("restart", "recv", "read_line"),
+                ("restart", "sendmsg", "wgx_socket_send_fds")],
 }
 
 
