@@ -290,10 +290,10 @@ one_ended() {
 # The longest, so that none of them is what all wait for at the end. Those that wait for the time to pass, and those that
 # keep processors busy, alternate.
 LONGEST='interop/linux netns/agent_api interop/vm_linux_6.12 interop/vm_linux_6.1 netns/agent_rotate interop/wireguard_go
-	interop/linux_netem interop/linux_oracle netns/fallbacks interop/linux_cookies netns/tunnel interop/vm_underlay
+	interop/linux_netem netns/syscall_faults interop/linux_oracle netns/fallbacks interop/linux_cookies netns/tunnel interop/vm_underlay
 	netns/agent_file netns/accounting netns/up_down netns/wg_quick netns/forged netns/metrics netns/strict_full
 	netns/endpoint_names netns/strict_crash netns/lan netns/roaming netns/hostile_frames netns/strict_limits
-	netns/syscall_faults netns/sticky_source netns/network_managers netns/flood netns/timers'
+	netns/sticky_source netns/network_managers netns/flood netns/timers'
 
 # scripts path ...: these, and those of these directories, by their names, in the order in which they are to be run
 scripts() {
