@@ -14,7 +14,7 @@ cd "$TOP" || exit 1
 BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
 TREE=$BUILD/mutate
-LIMIT=${LIMIT:-600} # seconds for one mutation's build and test
+LIMIT=${LIMIT:-1200} # seconds for one mutation's build and test
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 selftests/setup.sh || exit 1
