@@ -13,12 +13,16 @@ _Static_assert(sizeof(struct wgx_opening) == 64, "one cache line each");
 #define CLAIM 4
 /* What a message costs beside its bytes, in bytes: opening 64 and 1424 takes 171 and 701 ns (aead_avx2.c). */
 #define MESSAGE_WORK 384
-/*
- * A list has one helper for each so much work: 36 full messages or 146 of 64 bytes, 25 us of one thread. Waking a helper
- * costs the worker a few us, and the helper comes 10 to 30 us later: what is shorter is done before that. An estimate;
- * stages (selftests/bench) measures it.
- */
+/* A list has one helper for each so much work: 36 full messages or 146 of 64 bytes, 13 to 25 us of one thread. */
 #define HELPER_WORK 65536
+/*
+ * And none is woken for less than two of these, which is more than one superframe has: where the worker keeps up, it is by
+ * itself. Waking costs it 20 us and more in a virtual machine with busy processors (stages, selftests/bench), which helps
+ * from some 70 full messages on.
+ */
+#define WAKE_WORK (2 * HELPER_WORK)
+/* Rounds until a helper sleeps: as long as the worker injects a full list and takes the next, some 200 us. An estimate */
+#define SPIN_ROUNDS 1000
 /* How often the worker looks whether a helper is done, until it offers its processor to others */
 #define WAIT_TURNS 64
 
@@ -79,7 +83,7 @@ bool wgx_openers_add(struct wgx_openers *o)
 static void wake_helpers(struct wgx_openers *o)
 {
 	unsigned int n = atomic_load_explicit(&o->n_helpers, memory_order_acquire);
-	size_t enough = o->work / HELPER_WORK;
+	size_t enough = o->work < WAKE_WORK ? 0 : o->work / HELPER_WORK;
 
 	for (unsigned int i = 0; i < n && i < enough; i++) {
 		if (!atomic_load_explicit(&o->asleep[i], memory_order_relaxed))
@@ -166,6 +170,7 @@ static void helper_stop(struct wgx_worker *w)
 
 const struct wgx_worker_ops wgx_helper_ops = {
 	.name = "wgx-open", /* the open worker is the first */
+	.spin = SPIN_ROUNDS,
 	.start = helper_start,
 	.serve = helper_serve,
 	.between = helper_between,

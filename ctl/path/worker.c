@@ -108,6 +108,7 @@ static void *worker_main(void *arg)
 	struct wgx_worker *w = arg;
 	struct pollfd *fds = NULL;
 	unsigned int room = 0, idle = 0;
+	const unsigned int spin = w->ops->spin ?: SPIN_ROUNDS;
 	int err;
 
 	pthread_setname_np(pthread_self(), w->name);
@@ -129,7 +130,7 @@ static void *worker_main(void *arg)
 			idle = 0;
 		} else if (work) {
 			idle = 0;
-		} else if (++idle < SPIN_ROUNDS) {
+		} else if (++idle < spin) {
 			if (idle % YIELD_ROUNDS)
 				wgx_relax();
 			else

@@ -55,6 +55,7 @@ static inline void wgx_relax(void)
 struct wgx_worker_ops {
 	const char *
 		name; /* of the thread, at most 12 bytes; the second and later ones have a number behind it */
+	unsigned int spin; /* rounds without work before it sleeps; 0: as measured in worker.c */
 	int (*start)(struct wgx_worker *w); /* allocate what it needs */
 	/* take what the port has, but not without end; return: frames taken */
 	unsigned int (*serve)(struct wgx_worker *w, const struct wgx_port *port);

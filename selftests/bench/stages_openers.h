@@ -2,7 +2,7 @@
 /*
  * What a helper of the open worker brings, by the length of a list (path/openers.h): the best time of a list, each
  * message of 1424 bytes, decrypted by one thread, with a helper that is awake, and with one that sleeps when the list
- * begins and is woken. Where the last is less than the first, waking is worth it: HELPER_WORK of path/openers.c.
+ * begins and is woken. Where the last is less than the first, waking is worth it: WAKE_WORK of path/openers.c.
  */
 #ifndef WGX_BENCH_STAGES_OPENERS_H
 #define WGX_BENCH_STAGES_OPENERS_H
