@@ -16,8 +16,14 @@ threads() { wgx_json A '[.threads[].name | select(startswith("wgx-seal"))] | joi
 openers() { wgx_json A '[.threads[].name | select(startswith("wgx-open"))] | join(" ")'; }
 helped() { wgx_json A '.workers[] | select(.name == "wgx-open-2") | .helped'; }
 has_helped() { [ "$(helped)" -gt 0 ]; }
-# help_wanted: what makes long lists at A, until its helper has had a part in one
-help_wanted() { T=1 iperf A 10.7.0.2 -P 8 -R && has_helped; }
+# help_wanted: much waits for A while its daemon stands, so that there are long lists, until its helper has had a part in one
+help_wanted() {
+	on A kill -STOP "$(daemon_pid A wg0)"
+	on B sh -c 'head -c 2000000 /dev/zero | socat -u -b 1300 STDIN UDP4-SENDTO:10.7.0.1:9'
+	on A kill -CONT "$(daemon_pid A wg0)"
+	sleep 0.2
+	has_helped
+}
 queues() { wgx_json A '[.rings[] | select(.device == "wg0") | .queue] | join(" ")'; }
 handshakes() { wgx_json B '.handshakes | .initiations + .responses'; }
 more_handshakes() { [ "$(handshakes)" -gt "$1" ]; }
@@ -76,7 +82,8 @@ iperf_server B
 before=$(rounds)
 T=1 check 'TCP, eight flows' iperf A 10.7.0.2 -P 8
 check 'both workers have worked' busy_since "$before"
-check 'the helper has helped, and TCP comes' wait_for 20 help_wanted
+T=1 check 'TCP, eight flows that come in' iperf A 10.7.0.2 -P 8 -R
+check 'the helper has helped' wait_for 30 help_wanted
 
 #--- order
 
@@ -126,7 +133,7 @@ check 'what was sealed has been opened' wait_for 20 balanced A B || diag <<<"$(s
 check 'the other way too' wait_for 20 balanced B A || diag <<<"$(sealed B) sealed, $(opened A) opened"
 check 'no chunk is missing' wait_for 20 chunks_home
 wgx_drops A wg0 | diag
-check 'the helper of the new process helps' wait_for 20 help_wanted
+check 'the helper of the new process helps' wait_for 30 help_wanted
 
 #--- another interface, and one that a dead daemon left
 
