@@ -105,7 +105,7 @@ check 'with a note' grep -q '^the registry does not answer: ' "$WORK/page"
 check 'which is counted' sample_is A wgx_agent_registry_losses_total 1
 stop agent.A KILL
 agent_up A
-check 'so is the next agent, that knows the nodes from before' wait_for 40 page_is A readyz 200
+check 'so is the next agent, that knows the nodes from before' wait_for 90 page_is A readyz 200
 mv "$WORK/away" "$WORK/registry"
 check 'the registry is back' wait_for 40 agents_ready A
 
