@@ -284,11 +284,6 @@ static json_t *handshakes_json(struct wgx_protocol *p)
 	return o;
 }
 
-static unsigned int n_helpers(const struct wgx_daemon *d)
-{
-	return atomic_load_explicit(&d->openers.n_helpers, memory_order_relaxed);
-}
-
 static void add_worker(json_t *list, const struct wgx_worker *w)
 {
 	json_t *o = json_object();
@@ -307,7 +302,7 @@ static json_t *workers_json(struct wgx_daemon *d)
 	for (unsigned int i = 0; i < d->n_sealers; i++)
 		add_worker(list, &d->sealers[i]);
 	add_worker(list, &d->opener);
-	for (unsigned int i = 0; i < n_helpers(d); i++)
+	for (unsigned int i = 0; i < wgx_openers_count(&d->openers); i++)
 		add_worker(list, &d->openers.helpers[i]);
 	return list;
 }
@@ -330,7 +325,7 @@ static json_t *threads_json(struct wgx_daemon *d)
 	for (unsigned int i = 0; i < d->n_sealers; i++)
 		add_thread(list, d->sealers[i].name, d->sealers[i].thread);
 	add_thread(list, d->opener.name, d->opener.thread);
-	for (unsigned int i = 0; i < n_helpers(d); i++)
+	for (unsigned int i = 0; i < wgx_openers_count(&d->openers); i++)
 		add_thread(list, d->openers.helpers[i].name, d->openers.helpers[i].thread);
 	add_thread(list, "wgx-protocol", d->protocol.thread);
 	add_thread(list, "wgx-control", pthread_self());

@@ -14,11 +14,6 @@ static int start_sealer(struct wgx_daemon *d)
 	return err;
 }
 
-static unsigned int n_helpers(const struct wgx_daemon *d)
-{
-	return atomic_load_explicit(&d->openers.n_helpers, memory_order_relaxed);
-}
-
 int wgx_workers_need(struct wgx_daemon *d, unsigned int n)
 {
 	const bool closed = d->heir_of >= 0;
@@ -31,12 +26,12 @@ int wgx_workers_need(struct wgx_daemon *d, unsigned int n)
 		if (!err && closed)
 			wgx_worker_close(&d->sealers[d->n_sealers - 1]);
 	}
-	while (!err && n_helpers(d) + 1 < n) {
+	while (!err && wgx_openers_count(&d->openers) + 1 < n) {
 		wgx_rcu_offline();
 		err = wgx_openers_start(&d->openers, wgx_privileges_worker);
 		wgx_rcu_online();
 		if (!err && closed)
-			wgx_worker_close(&d->openers.helpers[n_helpers(d) - 1]);
+			wgx_worker_close(&d->openers.helpers[wgx_openers_count(&d->openers) - 1]);
 	}
 	return err;
 }
@@ -62,13 +57,13 @@ void wgx_sealers_stop(struct wgx_daemon *d)
 void wgx_opening_close(struct wgx_daemon *d)
 {
 	wgx_worker_close(&d->opener); /* first: nothing is listed then */
-	for (unsigned int i = 0; i < n_helpers(d); i++)
+	for (unsigned int i = 0; i < wgx_openers_count(&d->openers); i++)
 		wgx_worker_close(&d->openers.helpers[i]);
 }
 
 void wgx_opening_open(struct wgx_daemon *d)
 {
-	for (unsigned int i = 0; i < n_helpers(d); i++)
+	for (unsigned int i = 0; i < wgx_openers_count(&d->openers); i++)
 		wgx_worker_open(&d->openers.helpers[i]);
 	wgx_worker_open(&d->opener);
 }

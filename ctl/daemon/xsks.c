@@ -49,6 +49,8 @@ static int set_xsk(struct wgx_attached *a, unsigned int queue, int fd)
 
 /* ---- zero-copy, or not ---- */
 
+static const char no_zero_copy[] = "the driver has no zero-copy";
+
 /** struct rung - a way to open a queue's socket; @mtu_max: of its frames, where that has a limit */
 struct rung {
 	bool zero_copy, multi;
@@ -93,7 +95,7 @@ static void make_ladder(struct wgx_daemon *d, struct wgx_attached *a,
 	if (a->copy)
 		snprintf(a->why_copy, sizeof(a->why_copy), "as asked for");
 	else if (!driver.zero_copy)
-		snprintf(a->why_copy, sizeof(a->why_copy), "the driver has no zero-copy");
+		snprintf(a->why_copy, sizeof(a->why_copy), "%s", no_zero_copy);
 	else
 		add_zero_copy(l, &driver, multi, info->mtu);
 	if (!l->n && !a->why_copy[0])
@@ -105,7 +107,7 @@ static void make_ladder(struct wgx_daemon *d, struct wgx_attached *a,
 static int open_queue(struct wgx_attached *a, unsigned int queue, struct ladder *l)
 {
 	const uint32_t tx_size = a->transmit && !queue ? WGX_TRANSMIT_RING : 0;
-	int err = 0, refused = 0;
+	int err = -EINVAL, refused = 0;
 
 	for (unsigned int i = l->next; i < l->n; i++) {
 		const struct rung *r = &l->rungs[i];
@@ -123,8 +125,7 @@ static int open_queue(struct wgx_attached *a, unsigned int queue, struct ladder 
 	/* not where copy mode was refused as well: there is no such queue */
 	if (!err && refused && !a->xsks[queue]->zero_copy)
 		snprintf(a->why_copy, sizeof(a->why_copy), "%s",
-			 refused == -EOPNOTSUPP ? "the driver has no zero-copy"
-						: strerror(-refused));
+			 refused == -EOPNOTSUPP ? no_zero_copy : strerror(-refused));
 	return err;
 }
 

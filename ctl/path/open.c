@@ -504,10 +504,7 @@ static void begin_turn(struct wgx_worker *w)
 	struct wgx_open_env *env = w->env;
 	struct opener *o = w->state;
 
-	o->list =
-		env->openers && atomic_load_explicit(&env->openers->n_helpers, memory_order_relaxed)
-			? env->openers
-			: NULL;
+	o->list = env->openers && wgx_openers_count(env->openers) ? env->openers : NULL;
 }
 
 /* What is listed is opened, and all that was opened is injected. */

@@ -82,7 +82,7 @@ bool wgx_openers_add(struct wgx_openers *o)
 /* A flag that is seen late costs a list some help, and no more. */
 static void wake_helpers(struct wgx_openers *o)
 {
-	unsigned int n = atomic_load_explicit(&o->n_helpers, memory_order_acquire);
+	unsigned int n = wgx_openers_count(o);
 	size_t enough = o->work < WAKE_WORK ? 0 : o->work / HELPER_WORK;
 
 	for (unsigned int i = 0; i < n && i < enough; i++) {
@@ -180,7 +180,7 @@ const struct wgx_worker_ops wgx_helper_ops = {
 
 int wgx_openers_start(struct wgx_openers *o, int (*confine)(void))
 {
-	unsigned int n = atomic_load_explicit(&o->n_helpers, memory_order_relaxed);
+	unsigned int n = wgx_openers_count(o);
 	int err = wgx_worker_start(&o->helpers[n], &wgx_helper_ops, n + 1, o, confine);
 
 	if (!err)
@@ -190,7 +190,7 @@ int wgx_openers_start(struct wgx_openers *o, int (*confine)(void))
 
 void wgx_openers_stop(struct wgx_openers *o)
 {
-	unsigned int n = atomic_load_explicit(&o->n_helpers, memory_order_relaxed);
+	unsigned int n = wgx_openers_count(o);
 
 	while (n)
 		wgx_worker_stop(&o->helpers[--n]);

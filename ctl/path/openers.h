@@ -56,6 +56,11 @@ extern const struct wgx_worker_ops wgx_helper_ops;
 int wgx_openers_start(struct wgx_openers *o, int (*confine)(void));
 /** wgx_openers_stop() - all helpers end; the open worker has ended before */
 void wgx_openers_stop(struct wgx_openers *o);
+/** wgx_openers_count() - helpers that run; any thread */
+static inline unsigned int wgx_openers_count(const struct wgx_openers *o)
+{
+	return atomic_load_explicit(&o->n_helpers, memory_order_acquire);
+}
 
 /* ---- the open worker's ---- */
 
