@@ -24,6 +24,7 @@
 #include <wgx/wire.h>
 #include "proto/cookie.h"
 #include "proto/noise.h"
+#include "tools/connect.h"
 
 #define A_SECOND 20000 /* initiations made for each second, more than anybody answers */
 #define GIVE_UP_NS 100000000u
@@ -217,17 +218,6 @@ static uint32_t count_right(struct run *r)
 	return right;
 }
 
-static int open_socket(const char *address, const char *port)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (fd < 0 || inet_pton(AF_INET, address, &to.sin_addr) != 1 ||
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		return -1;
-	return fd;
-}
-
 static int shake(char **args, int n)
 {
 	struct run r = {.n_peers = (uint32_t)atoi(args[3]),
@@ -240,7 +230,7 @@ static int shake(char **args, int n)
 	size_t len;
 
 	r.n = seconds * A_SECOND;
-	r.fd = open_socket(args[1], args[2]);
+	r.fd = connect_udp(args[1], args[2]);
 	if (sodium_base642bin(public_key, sizeof(public_key), args[0], strlen(args[0]), NULL, &len,
 			      NULL, sodium_base64_VARIANT_ORIGINAL) ||
 	    len != sizeof(public_key) || r.fd < 0 || !r.n_peers || !r.n || !r.window ||

@@ -31,6 +31,7 @@
 #include "proto/cookie.h"
 #include "proto/keypair.h"
 #include "proto/noise.h"
+#include "tools/connect.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -174,22 +175,11 @@ static void send_all(struct run *r)
 	printf("%u sent in %.3f s\n", sent, (double)(now_ns(CLOCK_MONOTONIC) - begin) * 1e-9);
 }
 
-static int open_socket(const char *address, const char *port)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (fd < 0 || inet_pton(AF_INET, address, &to.sin_addr) != 1 ||
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		return -1;
-	return fd;
-}
-
 static bool read_arguments(struct run *r, char **args)
 {
 	size_t len;
 
-	r->fd = open_socket(args[1], args[2]);
+	r->fd = connect_udp(args[1], args[2]);
 	r->size = (size_t)atoi(args[5]);
 	r->flows = (unsigned int)atoi(args[6]);
 	r->count = (unsigned int)atoi(args[7]);

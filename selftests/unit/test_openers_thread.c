@@ -285,13 +285,46 @@ static void receive(struct dp *d, struct sent *s, uint64_t n)
 	}
 }
 
+static void exchange(struct dp *d, struct sent *s, struct wgx_keypair *const keys[2])
+{
+	uint64_t before = s->good;
+
+	send_round(d, s, keys);
+	receive(d, s, s->good - before);
+}
+
+/* A tunnel, with one key */
+static void begin(struct dp *d, struct wgx_keypair *keys[2])
+{
+	env_require();
+	if (!rings.superframes)
+		skip();
+	dp_handshake(d);
+	dp_start(d);
+	keys[0] = keys[1] = dp_key(&d->a);
+}
+
+/* Of a handshake that A initiates now */
+static struct wgx_keypair *new_key(struct dp *d)
+{
+	const struct wgx_now now = wgx_now();
+
+	usleep(25000); /* P-HS-4: no more often than each 20 ms */
+	wgx_device_lock(d->a.iface.dev);
+	atomic_store(&d->a.peer->session.timers.last_initiated, 0);
+	wgx_session_attempt(&d->a.peer->session, &now);
+	wgx_device_unlock(d->a.iface.dev);
+	dp_carry(&d->a, &d->b);
+	dp_carry(&d->b, &d->a);
+	return atomic_load(&d->a.peer->session.keypairs.current);
+}
+
 static void expect_counts(struct dp *d, const struct sent *s)
 {
 	struct wgx_open_counters *c = &d->b.iface.open;
 
-	/* the last round's are counted after they have arrived */
-	dp_until(atomic_load(&c->opened_packets) >= s->good &&
-		 atomic_load(&c->injected_segments) >= s->good);
+	/* what it has done in the last round is counted when it stands */
+	dp_until(atomic_load(&c->opened_packets) >= s->good);
 	wgx_worker_close(&d->opener);
 	wgx_worker_open(&d->opener);
 	assert_int_equal(atomic_load(&c->opened_packets), s->good);
@@ -312,18 +345,10 @@ static void test_flows(void **state)
 	struct sent s = {.seed = 7654321};
 	struct wgx_keypair *keys[2];
 
-	env_require();
-	if (!rings.superframes)
-		skip();
-	dp_handshake(d);
-	dp_start(d);
-	keys[0] = keys[1] = dp_key(&d->a);
+	begin(d, keys);
 	for (unsigned int n = 0; n < ROUNDS || !all_helped(&d->openers); n++) {
-		uint64_t before = s.good;
-
 		assert_true(n < 10000);
-		send_round(d, &s, keys);
-		receive(d, &s, s.good - before);
+		exchange(d, &s, keys);
 	}
 	assert_true(s.forged > 500 && s.replayed > 500);
 	expect_counts(d, &s);
@@ -338,30 +363,13 @@ static void test_two_keys(void **state)
 	struct sent s = {.seed = 11223344};
 	struct wgx_keypair *keys[2];
 
-	env_require();
-	if (!rings.superframes)
-		skip();
-	dp_handshake(d);
-	dp_start(d);
-	keys[0] = keys[1] = dp_key(&d->a);
-	send_round(d, &s, keys);
-	receive(d, &s, s.good);
+	begin(d, keys);
+	exchange(d, &s, keys);
 	dp_run_session(&d->b); /* it is confirmed */
 	for (int n = 0; n < 8; n++) {
-		const struct wgx_now now = wgx_now();
-		uint64_t before = s.good;
-
-		usleep(25000); /* P-HS-4: no more often than each 20 ms */
-		wgx_device_lock(d->a.iface.dev);
-		atomic_store(&d->a.peer->session.timers.last_initiated, 0);
-		wgx_session_attempt(&d->a.peer->session, &now);
-		wgx_device_unlock(d->a.iface.dev);
-		dp_carry(&d->a, &d->b);
-		dp_carry(&d->b, &d->a);
-		keys[1] = atomic_load(&d->a.peer->session.keypairs.current);
+		keys[1] = new_key(d);
 		assert_ptr_not_equal(keys[0], keys[1]);
-		send_round(d, &s, keys);
-		receive(d, &s, s.good - before);
+		exchange(d, &s, keys);
 		dp_run_session(&d->b);
 		keys[0] = keys[1];
 	}
@@ -376,12 +384,7 @@ static void test_roams(void **state)
 	struct wgx_keypair *keys[2];
 	struct wgx_endpoint e;
 
-	env_require();
-	if (!rings.superframes)
-		skip();
-	dp_handshake(d);
-	dp_start(d);
-	keys[0] = keys[1] = dp_key(&d->a);
+	begin(d, keys);
 	for (uint8_t n = 1; n < 100; n++) {
 		uint64_t before = s.good;
 
@@ -415,22 +418,13 @@ static void test_removed(void **state)
 	struct dp *d = *state;
 	struct sent s = {.seed = 5};
 	struct wgx_keypair *keys[2];
-	struct wgx_now now;
 
 	env_require();
 	if (!rings.superframes)
 		skip();
 	dp_start(d);
 	for (unsigned int n = 1; n <= 20; n++) {
-		now = wgx_now();
-		usleep(25000); /* P-HS-4 */
-		wgx_device_lock(d->a.iface.dev);
-		atomic_store(&d->a.peer->session.timers.last_initiated, 0);
-		wgx_session_attempt(&d->a.peer->session, &now);
-		wgx_device_unlock(d->a.iface.dev);
-		dp_carry(&d->a, &d->b);
-		dp_carry(&d->b, &d->a);
-		keys[0] = keys[1] = atomic_load(&d->a.peer->session.keypairs.current);
+		keys[0] = keys[1] = new_key(d);
 		send_round(d, &s, keys);
 		wgx_device_lock(d->b.iface.dev);
 		wgx_peer_remove(d->b.peer);
