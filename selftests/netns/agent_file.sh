@@ -135,6 +135,8 @@ check 'they are back' wait_for 40 agent_is A '"\(.nodes) \(.gone) \(.held)"' '2 
 mv "$WORK/registry" "$WORK/away"
 check 'the registry is lost' wait_for 40 agent_is A .synced false
 check 'pods go on' all_reach A B C
+saved() { jq -e '[.nodes[].name] == ["node-b", "node-c"]' "$WORK/state.A/nodes.json"; } # at most each 5 s
+check 'it has saved whom it knows' wait_for 20 saved
 stop agent.A KILL
 agent_up A
 agent_there() { wgx A agent status; }
