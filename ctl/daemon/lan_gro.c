@@ -7,7 +7,9 @@
  * switches it off there.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "daemon/daemon.h"
@@ -124,8 +126,7 @@ static void off_again(int ifindex, const char *name)
 
 int wgx_lan_gro_adopt(struct wgx_daemon *d)
 {
-	char path[128], name[IFNAMSIZ];
-	int ifindex;
+	char path[128], line[64], name[IFNAMSIZ], *rest;
 	FILE *f;
 
 	if (wgx_run_path(SUFFIX, path, sizeof(path)))
@@ -133,8 +134,12 @@ int wgx_lan_gro_adopt(struct wgx_daemon *d)
 	f = fopen(path, "re");
 	if (!f)
 		return 0;
-	while (fscanf(f, "%d %15s\n", &ifindex, name) == 2)
-		off_again(ifindex, name);
+	while (fgets(line, sizeof(line), f)) {
+		long ifindex = strtol(line, &rest, 10);
+
+		if (ifindex > 0 && ifindex <= INT_MAX && sscanf(rest, " %15s", name) == 1)
+			off_again((int)ifindex, name);
+	}
 	fclose(f);
 	unlink(path);
 	return 0;

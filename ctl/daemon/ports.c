@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which ports the workers serve, from what there is: interfaces, the collector, devices, sockets. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "daemon/state.h"
@@ -52,6 +53,7 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 	struct wgx_attached *a;
 	struct wgx_served *s;
 
+	assert(d->n_sealers > 0);
 	if (d->collector.there)
 		add_xsk(open, WGX_PORT_COLLECTOR, d->collector.xsk, NULL, 0);
 	cds_list_for_each_entry(a, &d->attached, all)
@@ -65,6 +67,7 @@ static void collect(struct wgx_daemon *d, struct wgx_portset *seal, struct wgx_p
 		open->ifaces[open->n_ifaces++] = &s->path;
 		for (unsigned int i = 0; i < d->n_sealers; i++)
 			seal[i].ifaces[seal[i].n_ifaces++] = &s->path;
+		assert(s->path.n_queues <= d->n_sealers); /* wgx_workers_need() */
 		for (unsigned int q = 0; q < s->path.n_queues; q++)
 			add_xsk(&seal[q], WGX_PORT_WG, s->path.xsk[q], &s->path, 0);
 		if (b) {

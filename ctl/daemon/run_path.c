@@ -13,7 +13,7 @@ int wgx_run_path(const char *suffix, char *path, size_t size)
 	dot = strrchr(path, '.');
 	if (!dot || dot + 1 + strlen(suffix) >= path + size)
 		return -ENAMETOOLONG;
-	strcpy(dot + 1, suffix);
+	memcpy(dot + 1, suffix, strlen(suffix) + 1);
 	return 0;
 }
 

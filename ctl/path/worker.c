@@ -71,7 +71,7 @@ static unsigned int poll_list(struct wgx_worker *w, struct pollfd **fds, unsigne
 	const struct wgx_portset *set = wgx_read(w->set);
 	unsigned int n = 0;
 
-	if (set->n_ports + 1 > *room) {
+	if (!*fds || set->n_ports + 1 > *room) {
 		struct pollfd *more = realloc(*fds, (set->n_ports + 1) * sizeof(**fds));
 
 		if (!more) {
