@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wgx/bpf_abi.h>
@@ -20,6 +21,7 @@
 #define FRAMES_A_ROUND 16
 /* Of one packet each: a full send buffer */
 #define LAN_FRAMES_A_ROUND 64
+#define PATIENCE_NS UINT64_C(50000000)
 /* Peers with commands in a round: all have some when a link goes down, or when a private key changes. */
 #define PEERS_A_ROUND 64
 
@@ -46,6 +48,55 @@ static void unlock(struct wgx_worker *w)
 {
 	if (!((struct sealer *)w->state)->flushing)
 		pthread_mutex_unlock(&((struct wgx_seal_env *)w->env)->lock);
+}
+
+/* NULL: all that is sealed for peers of @i is this worker's */
+static struct wgx_inflight *inflight(const struct wgx_worker *w, const struct wgx_iface *i)
+{
+	return i->n_queues > 1 ? &((struct wgx_seal_env *)w->env)->inflight[w->number] : NULL;
+}
+
+static void flush(struct wgx_worker *w)
+{
+	wgx_sendbuf_flush(&((struct sealer *)w->state)->out);
+	wgx_inflight_end(&((struct wgx_seal_env *)w->env)->inflight[w->number]);
+}
+
+/* Until no other worker is far behind with nonces of @kp; the lock's holder does not wait. */
+static void keep_abreast(struct wgx_worker *w, const struct wgx_iface *i,
+			 const struct wgx_keypair *kp)
+{
+	struct wgx_seal_env *env = w->env;
+	uint64_t end = 0;
+
+	while (!((struct sealer *)w->state)->flushing &&
+	       wgx_inflight_far(env->inflight, i->n_queues, w->number, kp)) {
+		if (!end)
+			end = wgx_clock_ns(CLOCK_MONOTONIC) + atomic_load(&env->patience);
+		else if (wgx_clock_ns(CLOCK_MONOTONIC) > end)
+			return;
+		flush(w); /* and nobody waits for us */
+		sched_yield();
+	}
+}
+
+/* @n consecutive nonces of @kp. Return: as wgx_keypair_take() */
+static int take_nonces(struct wgx_worker *w, const struct wgx_iface *i, struct wgx_keypair *kp,
+		       unsigned int n, uint64_t *ret_first)
+{
+	struct wgx_inflight *mine = inflight(w, i);
+	struct sealer *s = w->state;
+
+	if (mine) {
+		keep_abreast(w, i, kp);
+		if (atomic_load_explicit(&mine->kp, memory_order_relaxed) != kp)
+			flush(w);
+		if (!s->out.n)
+			wgx_inflight_begin(mine, kp,
+					   atomic_load_explicit(&kp->send_counter,
+								memory_order_relaxed));
+	}
+	return wgx_keypair_take(kp, n, w->boot, ret_first);
 }
 
 /* @peer: NULL where it is not known */
@@ -127,7 +178,7 @@ static void stage(struct wgx_worker *w, struct wgx_iface *i, struct wgx_peer *pe
 	bool dead;
 
 	if (!s->flushing)
-		wgx_sendbuf_flush(&s->out); /* what has a key already leaves before what has none */
+		flush(w); /* what has a key already leaves before what has none */
 	packets = count_packets(w, f);
 	lock(w);
 	/*
@@ -167,8 +218,9 @@ struct sealed {
 	uint64_t packets, bytes, wire;
 };
 
-static int seal_segments(struct sealer *s, const struct wgx_keypair *kp, uint64_t counter,
-			 const struct wgx_frame *f, uint32_t mtu, struct sealed *ret)
+static int seal_segments(struct sealer *s, struct wgx_inflight *mine, const struct wgx_keypair *kp,
+			 uint64_t counter, const struct wgx_frame *f, uint32_t mtu,
+			 struct sealed *ret)
 {
 	struct wgx_segmenter *g = &s->segmenter;
 	size_t max = WGX_DATA_OVERHEAD + WGX_PADDING +
@@ -178,6 +230,8 @@ static int seal_segments(struct sealer *s, const struct wgx_keypair *kp, uint64_
 
 	for (;;) {
 		to = wgx_sendbuf_slot(&s->out, max);
+		if (mine && !s->out.n)
+			wgx_inflight_begin(mine, kp, counter);
 		if (!wgx_segment_next(g, to + WGX_DATA_HEADER_LEN, &packet, &len))
 			return 0;
 		n = seal_packet(s, kp, counter++, packet, len, mtu, to);
@@ -227,12 +281,12 @@ static bool seal_to_peer(struct wgx_worker *w, struct wgx_iface *i, struct wgx_p
 		drop(w, i, peer, WGX_DROP_SEAL_MALFORMED, 1);
 		return true;
 	}
-	if (wgx_keypair_take(kp, wgx_segment_count(&s->segmenter), w->boot, &counter)) {
+	if (take_nonces(w, i, kp, wgx_segment_count(&s->segmenter), &counter)) {
 		stage(w, i, peer, f);
 		return false;
 	}
 	wgx_sendbuf_aim(&s->out, peer, &to, wgx_ecn_encap(wgx_ecn_tos(ip)), bind, counters(w, i));
-	seal_segments(s, kp, counter, f, mtu, &n);
+	seal_segments(s, inflight(w, i), kp, counter, f, mtu, &n);
 	account(w, i, peer, &n);
 	wgx_session_note_sent(&peer->session, kp, w->boot, true);
 	return true;
@@ -261,7 +315,7 @@ static bool send_staged(struct wgx_worker *w, struct wgx_peer *peer)
 	       wgx_staged_take(peer->staged, &f)) {
 		any = true;
 		sealed = seal_to_peer(w, i, peer, &f);
-		wgx_sendbuf_flush(&s->out);
+		flush(w);
 	}
 	if (!wgx_staged_any(peer->staged))
 		atomic_store_explicit(&peer->waiting, false, memory_order_release);
@@ -376,7 +430,7 @@ static unsigned int serve_lan(struct wgx_worker *w, const struct wgx_port *port)
 		seal_lan_frame(w, &f);
 	}
 	if (frames) {
-		wgx_sendbuf_flush(&((struct sealer *)w->state)->out);
+		flush(w);
 		wgx_xsk_release(port->xsk);
 	}
 	return frames;
@@ -384,7 +438,6 @@ static unsigned int serve_lan(struct wgx_worker *w, const struct wgx_port *port)
 
 static unsigned int serve_wg(struct wgx_worker *w, const struct wgx_port *port)
 {
-	struct sealer *s = w->state;
 	struct wgx_iface *i = port->iface;
 	unsigned int frames = 0;
 	struct wgx_frame f;
@@ -406,7 +459,7 @@ static unsigned int serve_wg(struct wgx_worker *w, const struct wgx_port *port)
 			drop(w, i, NULL, WGX_DROP_SEAL_UNSTAMPED, 1);
 	}
 	if (frames) {
-		wgx_sendbuf_flush(&s->out);
+		flush(w);
 		wgx_xsk_release(port->xsk);
 	}
 	/* while the ring has more, what is outstanding need not be lost: we may have waited for a processor */
@@ -434,14 +487,14 @@ static void send_keepalive(struct wgx_worker *w, struct wgx_peer *peer)
 	wgx_endpoint_read(&peer->endpoint, &to);
 	if (to.addr.sa.sa_family == AF_UNSPEC || !bind)
 		return;
-	if (!kp || wgx_keypair_take(kp, 1, w->boot, &counter)) {
+	if (!kp || take_nonces(w, i, kp, 1, &counter)) {
 		wgx_session_want_handshake(&peer->session, w->boot);
 		return;
 	}
 	wgx_sendbuf_aim(&s->out, peer, &to, 0, bind, counters(w, i));
 	at = wgx_sendbuf_slot(&s->out, WGX_DATA_OVERHEAD);
 	wgx_sendbuf_put(&s->out, seal_packet(s, kp, counter, at + WGX_DATA_HEADER_LEN, 0, 0, at));
-	wgx_sendbuf_flush(&s->out);
+	flush(w);
 	wgx_count(&counters(w, i)->keepalives_sent, 1);
 	atomic_fetch_add_explicit(&peer->tx_bytes, WGX_DATA_OVERHEAD, memory_order_relaxed);
 	wgx_session_note_sent(&peer->session, kp, w->boot, false);
@@ -567,6 +620,7 @@ const struct wgx_worker_ops wgx_seal_ops = {
 void wgx_seal_env_init(struct wgx_seal_env *env)
 {
 	memset(env, 0, sizeof(*env));
+	env->patience = PATIENCE_NS;
 	pthread_mutex_init(&env->lock, NULL);
 }
 

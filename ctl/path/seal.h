@@ -6,7 +6,9 @@
 #ifndef WGX_PATH_SEAL_H
 #define WGX_PATH_SEAL_H
 
+#include <wgx/bpf_abi.h>
 #include "device/peerqueue.h"
+#include "path/inflight.h"
 #include "path/transmit.h"
 #include "path/worker.h"
 
@@ -18,6 +20,8 @@ struct wgx_seal_env {
 	struct wgx_peer_link
 		*taken; /* from @queue, their turn is to come; the first worker's own */
 	struct wgx_transmits transmits;
+	struct wgx_inflight inflight[WGX_QUEUES_MAX]; /* by worker */
+	_Atomic uint64_t patience; /* ns; who is off its processor for longer is not waited for */
 	_Atomic uint64_t stray; /* frames of LAN devices for an interface that has gone */
 	pthread_mutex_t
 		lock; /* the workers', for what is seldom: packets kept back, limits of ICMP */

@@ -315,6 +315,70 @@ static void test_rekey(void **state)
 	close_flows();
 }
 
+static void send_one(uint32_t flow)
+{
+	struct mark m = {flow, flows.sent[flow]++};
+
+	assert_int_equal(send(flows.fds[flow], &m, sizeof(m), 0), sizeof(m));
+}
+
+/* Return: a flow that is not the last worker's */
+static uint32_t flow_of_another(struct dp *d)
+{
+	const _Atomic uint64_t *last = &d->b.iface.seal[QUEUES - 1].sealed_packets;
+
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		uint64_t before = atomic_load(last), all = sealed(d);
+
+		send_one(i);
+		receive(d, 1);
+		dp_until(sealed(d) > all);
+		if (atomic_load(last) == before)
+			return i;
+	}
+	fail_msg("all are the last worker's");
+	return 0;
+}
+
+/* A worker has nonces in hand and no processor: the others do not leave it behind what a replay window holds. */
+static void test_abreast(void **state)
+{
+	struct dp *d = *state;
+	struct wgx_inflight *slow = &d->seal_env.inflight[QUEUES - 1];
+	struct pollfd p;
+	struct wgx_keypair *kp;
+	uint32_t flow;
+
+	env_require();
+	dp_handshake_by_b(d);
+	dp_start(d);
+	open_flows();
+	flow = flow_of_another(d);
+	atomic_store(&d->seal_env.patience, UINT64_C(1000000) * DP_PATIENCE_MS);
+	kp = atomic_load(&d->b.peer->session.keypairs.current);
+	wgx_inflight_begin(slow, kp, 100);
+	atomic_store(&kp->send_counter, 100 + WGX_INFLIGHT_AHEAD);
+	send_one(flow);
+	receive(d, 1);
+	send_one(flow);
+	p = (struct pollfd){.fd = d->socket, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 100), 0);
+	wgx_inflight_begin(slow, kp, 101);
+	receive(d, 1);
+	send_one(flow);
+	assert_int_equal(poll(&p, 1, 100), 0);
+	wgx_inflight_end(slow);
+	receive(d, 1);
+
+	/* but not for ever */
+	atomic_store(&d->seal_env.patience, 1000000);
+	wgx_inflight_begin(slow, kp, 100);
+	send_one(flow);
+	receive(d, 1);
+	dp_expect_seal_drops(d, DP_NO_DROP, 0);
+	close_flows();
+}
+
 #define queues_line_test(line, fn) line_test_setup_teardown(line, fn, setup_queues, teardown_queues)
 #define queues_test(fn) cmocka_unit_test_setup_teardown(fn, setup_queues, teardown_queues)
 
@@ -326,6 +390,7 @@ static int run(void)
 		queues_line_test("P-DT-12", test_staged_first),
 		queues_test(test_removed),
 		queues_test(test_rekey),
+		queues_test(test_abreast),
 	};
 
 	return cmocka_run_group_tests_name("sealers", tests, dp_group_setup, dp_group_teardown);
