@@ -66,7 +66,10 @@ def send(address, port, count):
         sent += 1
         deadline = time.monotonic() + PATIENCE
     for _ in range(3):
-        flows[0].send(b"end")
+        try:
+            flows[0].send(b"end")
+        except ConnectionRefusedError: # it has ended
+            break
     print(sent, "sent", flush=True)
 
 

@@ -42,8 +42,11 @@ def send(dst, port, count):
                 under_way.clear() # lost, or its answer was
                 break
             under_way.discard(struct.unpack("!I", s.recv(16)[:4])[0])
-    for _ in range(5): # the last one again, so that the receiver ends although it was lost
-        s.send(struct.pack("!I", count))
+    for _ in range(5): # again, so that the receiver ends although one was lost
+        try:
+            s.send(struct.pack("!I", count))
+        except ConnectionRefusedError: # it has ended
+            break
     print(count, "sent", digest(range(count)))
 
 

@@ -356,8 +356,8 @@ static void test_abreast(void **state)
 	flow = flow_of_another(d);
 	atomic_store(&d->seal_env.patience, UINT64_C(1000000) * DP_PATIENCE_MS);
 	kp = atomic_load(&d->b.peer->session.keypairs.current);
-	dp_until(!atomic_load(
-		&slow->kp)); /* its thread has ended its round: it does not write it any more */
+	/* its thread has ended its round, and does not write it any more */
+	dp_until(!atomic_load(&slow->kp));
 	wgx_inflight_begin(slow, kp, 100);
 	atomic_store(&kp->send_counter, 100 + WGX_INFLIGHT_AHEAD);
 	send_one(flow);
