@@ -47,7 +47,7 @@ datagrams_pass() {
 	spawn B echo socat -b 65536 "$v-RECVFROM:7002,fork" PIPE
 	wait_for 10 sh -c "nsenter -t ${HOST_PID[B]} -n ss -Huln 'sport = :7002' | grep -q ."
 	on A timeout 60 python3 -c '
-import os, socket, sys
+import os, socket, sys, time
 dst, top = sys.argv[1], int(sys.argv[2])
 s = socket.socket(socket.AF_INET6 if ":" in dst else socket.AF_INET, socket.SOCK_DGRAM)
 s.connect((dst, 7002))
@@ -55,12 +55,15 @@ s.settimeout(1)
 for size in (1, 15, 16, 17, 500, top - 17, top - 16, top - 1, top, top + 1, min(2 * top, 65000)):
     data = os.urandom(size)
     for attempt in range(10):
-        s.send(data)
         try:
-            if s.recv(65536) == data:
-                break
+            s.send(data)
+            while s.recv(65536) != data: # an answer that comes late
+                pass
+            break
         except TimeoutError:
             pass
+        except ConnectionRefusedError: # socat opens its port anew for each
+            time.sleep(0.1)
     else:
         sys.exit(f"{size} bytes did not come back")' "$dst" "$2"
 	local status=$?
