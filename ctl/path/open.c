@@ -28,6 +28,10 @@
  */
 #define SOCKETS_NS 20000
 
+#define OLDER_AT_MOST 64 /* receives of a socket, before a ring is served */
+/* So long after ports have changed, sockets may have what is older than what a ring has: a device was attached. */
+#define TURNED_NS UINT64_C(2000000000)
+
 /* How far a keypair's floor may lag: telling BPF is one store to a shared cache line each so many messages. */
 #define FLOOR_STEP 1024
 
@@ -67,6 +71,8 @@ struct opener {
 	uint64_t sockets_asked; /* when, ns */
 	bool sockets_due; /* in this round */
 	bool sockets_busy; /* one gave something in this round */
+	const struct wgx_portset *set; /* that was served last: may be freed, only to be compared */
+	uint64_t turned; /* when it became another, ns */
 };
 
 /* One message, whose peer is not known, or not yet */
@@ -518,33 +524,6 @@ static void end_turn(struct wgx_worker *w, const struct wgx_portset *set)
 	flush_all(o, set);
 }
 
-static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
-{
-	const struct wgx_portset *set = wgx_read(w->set);
-	struct wgx_open_env *env = w->env;
-	struct opener *o = w->state;
-	struct iovec iov[WGX_FRAME_SLICES_MAX];
-	unsigned int frames = 0;
-	size_t len;
-	int n;
-
-	begin_turn(w);
-	/* a superframe may need a bounce buffer for each chunk it crosses, of a message's length */
-	while (o->messages < MESSAGES_A_ROUND && o->bounce_used < BOUNCE_BYTES - 2 * 65536 &&
-	       (n = wgx_xsk_next(port->xsk, iov, WGX_FRAME_SLICES_MAX, &len))) {
-		frames++;
-		if (n > 0)
-			open_frame(w, port, iov, len);
-		else
-			wgx_count(&env->stray, 1);
-	}
-	if (frames) {
-		end_turn(w, set);
-		wgx_xsk_release(port->xsk);
-	}
-	return frames;
-}
-
 static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *port)
 {
 	const struct wgx_portset *set = wgx_read(w->set);
@@ -564,6 +543,59 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
 	end_turn(w, set);
 	settle(&org);
 	return 1;
+}
+
+/*
+ * A device that is attached gives its next packets to a ring, and the ones before are in a socket. What a ring has may be
+ * younger than all that is in the sockets, when it has been seen there.
+ */
+static void serve_older(struct wgx_worker *w, const struct wgx_portset *set)
+{
+	for (unsigned int i = 0; i < set->n_ports; i++)
+		for (int n = 0; n < OLDER_AT_MOST && set->ports[i].kind == WGX_PORT_SOCKET; n++)
+			if (!serve_socket(w, &set->ports[i]))
+				break;
+}
+
+/* Have ports changed of late? */
+static bool turned(struct wgx_worker *w, const struct wgx_portset *set)
+{
+	struct opener *o = w->state;
+
+	if (o->set != set) {
+		o->set = set;
+		o->turned = w->boot;
+	}
+	return w->boot - o->turned < TURNED_NS;
+}
+
+static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
+{
+	const struct wgx_portset *set = wgx_read(w->set);
+	struct wgx_open_env *env = w->env;
+	struct opener *o = w->state;
+	struct iovec iov[WGX_FRAME_SLICES_MAX];
+	unsigned int frames = 0;
+	size_t len;
+	int n;
+
+	if (turned(w, set) && !wgx_xsk_idle(port->xsk))
+		serve_older(w, set);
+	begin_turn(w);
+	/* a superframe may need a bounce buffer for each chunk it crosses, of a message's length */
+	while (o->messages < MESSAGES_A_ROUND && o->bounce_used < BOUNCE_BYTES - 2 * 65536 &&
+	       (n = wgx_xsk_next(port->xsk, iov, WGX_FRAME_SLICES_MAX, &len))) {
+		frames++;
+		if (n > 0)
+			open_frame(w, port, iov, len);
+		else
+			wgx_count(&env->stray, 1);
+	}
+	if (frames) {
+		end_turn(w, set);
+		wgx_xsk_release(port->xsk);
+	}
+	return frames;
 }
 
 static unsigned int open_serve(struct wgx_worker *w, const struct wgx_port *port)

@@ -491,6 +491,29 @@ static void test_flood(void **state)
 	close(fd);
 }
 
+/* A device has just been attached: what is older is in the socket, and comes first. */
+static void test_socket_first(void **state)
+{
+	uint8_t packets[3][100], frame[2048];
+	struct dp *d = *state;
+	size_t len;
+
+	env_require();
+	dp_handshake(d);
+	for (unsigned int i = 0; i < 3; i++)
+		dp_packet(packets[i], sizeof(packets[i]), 1, 2, i);
+	dp_send_packet(d, packets[0], sizeof(packets[0]));
+	dp_send_packet(d, packets[1], sizeof(packets[1]));
+	len = dp_seal(d, packets[2], sizeof(packets[2]), frame + 42);
+	outer(frame, len, 0, WGX_STAMP_INGRESS, 0);
+	assert_int_equal(send(rings.raw, frame, 42 + len, 0), 42 + len);
+	dp_start(d);
+	for (unsigned int i = 0; i < 3; i++)
+		dp_expect_packet(d, packets[i], sizeof(packets[i]));
+	dp_until(atomic_load(&d->b.iface.open.opened_xsk_packets) == 1);
+	assert_int_equal(atomic_load(&d->b.iface.open.opened_socket_packets), 2);
+}
+
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +532,7 @@ static int run(void)
 		xsk_test(test_collector_forged),
 		xsk_test(test_device_queue),
 		xsk_test(test_flood),
+		xsk_test(test_socket_first),
 	};
 
 	int failed = cmocka_run_group_tests_name("datapath_xsk", tests, dp_group_setup,
