@@ -71,8 +71,6 @@ struct opener {
 	uint64_t sockets_asked; /* when, ns */
 	bool sockets_due; /* in this round */
 	bool sockets_busy; /* one gave something in this round */
-	const struct wgx_portset *set; /* that was served last: may be freed, only to be compared */
-	uint64_t turned; /* when it became another, ns */
 };
 
 /* One message, whose peer is not known, or not yet */
@@ -551,22 +549,13 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
  */
 static void serve_older(struct wgx_worker *w, const struct wgx_portset *set)
 {
-	for (unsigned int i = 0; i < set->n_ports; i++)
-		for (int n = 0; n < OLDER_AT_MOST && set->ports[i].kind == WGX_PORT_SOCKET; n++)
+	for (unsigned int i = 0; i < set->n_ports; i++) {
+		if (set->ports[i].kind != WGX_PORT_SOCKET)
+			continue;
+		for (int n = 0; n < OLDER_AT_MOST; n++)
 			if (!serve_socket(w, &set->ports[i]))
 				break;
-}
-
-/* Have ports changed of late? */
-static bool turned(struct wgx_worker *w, const struct wgx_portset *set)
-{
-	struct opener *o = w->state;
-
-	if (o->set != set) {
-		o->set = set;
-		o->turned = w->boot;
 	}
-	return w->boot - o->turned < TURNED_NS;
 }
 
 static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
@@ -579,7 +568,7 @@ static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
 	size_t len;
 	int n;
 
-	if (turned(w, set) && !wgx_xsk_idle(port->xsk))
+	if (w->boot < set->since + TURNED_NS && !wgx_xsk_idle(port->xsk))
 		serve_older(w, set);
 	begin_turn(w);
 	/* a superframe may need a bounce buffer for each chunk it crosses, of a message's length */

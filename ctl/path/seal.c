@@ -62,15 +62,14 @@ static void flush(struct wgx_worker *w)
 	wgx_inflight_end(&((struct wgx_seal_env *)w->env)->inflight[w->number]);
 }
 
-/* Until no other worker is far behind with nonces of @kp; the lock's holder does not wait. */
+/* Until no other worker is far behind with nonces of @kp. */
 static void keep_abreast(struct wgx_worker *w, const struct wgx_iface *i,
 			 const struct wgx_keypair *kp)
 {
 	struct wgx_seal_env *env = w->env;
 	uint64_t end = 0;
 
-	while (!((struct sealer *)w->state)->flushing &&
-	       wgx_inflight_far(env->inflight, i->n_queues, w->number, kp)) {
+	while (wgx_inflight_far(env->inflight, i->n_queues, w->number, kp)) {
 		if (!end)
 			end = wgx_clock_ns(CLOCK_MONOTONIC) + atomic_load(&env->patience);
 		else if (wgx_clock_ns(CLOCK_MONOTONIC) > end)
@@ -88,7 +87,8 @@ static int take_nonces(struct wgx_worker *w, const struct wgx_iface *i, struct w
 	struct sealer *s = w->state;
 
 	if (mine) {
-		keep_abreast(w, i, kp);
+		if (!s->flushing) /* the lock's holder waits for nothing */
+			keep_abreast(w, i, kp);
 		if (atomic_load_explicit(&mine->kp, memory_order_relaxed) != kp)
 			flush(w);
 		if (!s->out.n)

@@ -38,6 +38,7 @@ static struct wgx_portset *copy_set(const struct wgx_portset *from)
 	if (!set)
 		return NULL;
 	*set = *from;
+	set->since = wgx_clock_ns(CLOCK_BOOTTIME);
 	set->ports = calloc(from->n_ports + 1, sizeof(*set->ports));
 	set->ifaces = calloc(from->n_ifaces + 1, sizeof(*set->ifaces));
 	if (!set->ports || !set->ifaces) {

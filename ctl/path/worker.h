@@ -35,6 +35,7 @@ struct wgx_port {
 /** struct wgx_portset - published by RCU, never changed */
 struct wgx_portset {
 	unsigned int n_ports, n_ifaces;
+	uint64_t since; /* boot ns; written when it is published */
 	struct wgx_port *ports;
 	struct wgx_iface **ifaces; /* all of the daemon's */
 };

@@ -50,7 +50,6 @@ static inline int path_lo(int mtu, short flags)
 	return err;
 }
 
-/* Group setup: its failure to get a namespace has every test skipped. */
 /* Ports that the kernel chooses are none that a test names. */
 static inline int path_ports(void)
 {
@@ -63,6 +62,7 @@ static inline int path_ports(void)
 	return err;
 }
 
+/* Group setup: its failure to get a namespace has every test skipped. */
 static inline int path_setup(void **state)
 {
 	path_permitted =

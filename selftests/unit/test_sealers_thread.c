@@ -54,14 +54,18 @@ static void close_flows(void)
 		close(flows.fds[i]);
 }
 
+static void send_one(uint32_t flow)
+{
+	struct mark m = {flow, flows.sent[flow]++};
+
+	assert_int_equal(send(flows.fds[flow], &m, sizeof(m), 0), sizeof(m));
+}
+
 /* One packet of each flow */
 static void send_round(void)
 {
-	for (uint32_t i = 0; i < FLOWS; i++) {
-		struct mark m = {i, flows.sent[i]++};
-
-		assert_int_equal(send(flows.fds[i], &m, sizeof(m), 0), sizeof(m));
-	}
+	for (uint32_t i = 0; i < FLOWS; i++)
+		send_one(i);
 }
 
 /* A's keys: those that it has now */
@@ -170,11 +174,8 @@ static void test_one_worker(void **state)
 
 		for (unsigned int q = 0; q < QUEUES; q++)
 			before[q] = atomic_load(&d->b.iface.seal[q].sealed_packets);
-		for (int n = 0; n < 10; n++) {
-			struct mark m = {i, flows.sent[i]++};
-
-			assert_int_equal(send(flows.fds[i], &m, sizeof(m), 0), sizeof(m));
-		}
+		for (int n = 0; n < 10; n++)
+			send_one(i);
 		receive(d, 10);
 		dp_until(sealed(d) == 10 * (i + 1));
 		for (unsigned int q = 0; q < QUEUES; q++)
@@ -313,13 +314,6 @@ static void test_rekey(void **state)
 	assert_true(flows.keys[KEYS - 2] != 0);
 	dp_expect_seal_drops(d, DP_NO_DROP, 0);
 	close_flows();
-}
-
-static void send_one(uint32_t flow)
-{
-	struct mark m = {flow, flows.sent[flow]++};
-
-	assert_int_equal(send(flows.fds[flow], &m, sizeof(m), 0), sizeof(m));
 }
 
 /* Return: a flow that is not the last worker's */

@@ -175,7 +175,8 @@ static void set_things(struct env *e, struct thing **things, unsigned int n)
 {
 	struct wgx_port ports[8];
 	struct wgx_iface *ifaces[8];
-	const struct wgx_portset set = {n, n, ports, ifaces};
+	const struct wgx_portset set = {
+		.n_ports = n, .n_ifaces = n, .ports = ports, .ifaces = ifaces};
 
 	for (unsigned int i = 0; i < n; i++) {
 		ifaces[i] = (struct wgx_iface *)things[i];
