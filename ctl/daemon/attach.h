@@ -50,7 +50,10 @@ void wgx_collector_drop_unneeded(struct wgx_daemon *d);
  */
 int wgx_attached_create_xsk(const char *name, unsigned int queue, uint32_t ring_size,
 			    bool zero_copy, bool multi, uint32_t tx_size, struct wgx_xsk **ret);
-/** wgx_xsks_drain() - nothing comes into the ring any more: the open worker takes what is there, if it gets the processor */
-void wgx_xsks_drain(const struct wgx_xsk *x);
+/**
+ * wgx_xsks_drain() - a device sends nothing to these any more: their worker takes what is there and what is on its way, if it
+ * gets the processor within a second. What other devices send meanwhile is not waited for.
+ */
+void wgx_xsks_drain(struct wgx_xsk *const *xsks, unsigned int n);
 
 #endif

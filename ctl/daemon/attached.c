@@ -20,14 +20,16 @@ struct wgx_attached *wgx_attached_find(struct cds_list_head *list, const char *d
 	return NULL;
 }
 
-bool wgx_attached_release(struct wgx_daemon *d, struct wgx_attached *a)
+static bool release(struct wgx_daemon *d, struct wgx_attached *a)
 {
 	wgx_transmit_off(d, a);
 	wgx_lan_off(d, a);
 	wgx_ingress_detach(a->attachment);
 	a->attachment = NULL;
-	for (unsigned int i = 0; i < a->n_xsks; i++)
-		wgx_xsks_drain(a->xsks[i]);
+	if (a->n_xsks)
+		wgx_xsks_drain(a->xsks, a->n_xsks);
+	if (a->mode == WGX_INGRESS_TC && d->collector.there)
+		wgx_xsks_drain(&d->collector.xsk, 1);
 	cds_list_del(&a->all);
 	if (a->n_xsks && wgx_ports_update(d)) {
 		wgx_log(WGX_LOG_ERR, "%s: no memory to let go of it", a->name);
@@ -38,6 +40,16 @@ bool wgx_attached_release(struct wgx_daemon *d, struct wgx_attached *a)
 	wgx_attached_free_xsks(a);
 	wgx_collector_drop_unneeded(d);
 	return true;
+}
+
+bool wgx_attached_release(struct wgx_daemon *d, struct wgx_attached *a)
+{
+	bool released;
+
+	wgx_open_hold_sockets(&d->open_env, true);
+	released = release(d, a);
+	wgx_open_hold_sockets(&d->open_env, false);
+	return released;
 }
 
 void wgx_attached_free(struct wgx_daemon *d, struct wgx_attached *a)

@@ -113,7 +113,6 @@ void wgx_collector_drop_unneeded(struct wgx_daemon *d)
 	if (!d->collector.there || collector_needed(d))
 		return;
 	(void)set_collector(d, 0);
-	wgx_xsks_drain(d->collector.xsk);
 	d->collector.there = false; /* first from the worker's set */
 	if (wgx_ports_update(d)) {
 		d->collector.there = true; /* no memory: it stays, unused */
@@ -127,8 +126,10 @@ void wgx_collector_lost(struct wgx_daemon *d)
 {
 	int err;
 
+	wgx_open_hold_sockets(&d->open_env, true);
 	(void)set_collector(d, 0); /* from here on the UDP sockets take all */
-	wgx_xsks_drain(d->collector.xsk);
+	wgx_xsks_drain(&d->collector.xsk, 1);
+	wgx_open_hold_sockets(&d->open_env, false);
 	d->collector.there = false;
 	if (wgx_ports_update(d)) {
 		wgx_log(WGX_LOG_ERR, "no memory to let go of the collector");

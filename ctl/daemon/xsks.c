@@ -195,10 +195,15 @@ int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
 	return err;
 }
 
-void wgx_xsks_drain(const struct wgx_xsk *x)
+void wgx_xsks_drain(struct wgx_xsk *const *xsks, unsigned int n)
 {
 	const struct timespec wait = {.tv_nsec = 1000000};
+	int tries = DRAIN_TRIES;
 
-	for (int tries = DRAIN_TRIES; tries && !wgx_xsk_idle(x); tries--)
-		nanosleep(&wait, NULL);
+	/* a processor's backlog may have what a program has sent to the ring, and the ring not yet */
+	nanosleep(&wait, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		for (uint32_t end = wgx_xsk_end(xsks[i]); tries && !wgx_xsk_passed(xsks[i], end);
+		     tries--)
+			nanosleep(&wait, NULL);
 }

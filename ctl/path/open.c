@@ -543,6 +543,14 @@ static unsigned int serve_socket(struct wgx_worker *w, const struct wgx_port *po
 	return 1;
 }
 
+/* A device is let go of: what the sockets have is younger than what its ring has. */
+static bool sockets_wait(struct wgx_worker *w)
+{
+	struct wgx_open_env *env = w->env;
+
+	return atomic_load_explicit(&env->sockets_wait, memory_order_relaxed);
+}
+
 /*
  * A device that is attached gives its next packets to a ring, and the ones before are in a socket. What a ring has may be
  * younger than all that is in the sockets, when it has been seen there.
@@ -568,7 +576,7 @@ static unsigned int serve_xsk(struct wgx_worker *w, const struct wgx_port *port)
 	size_t len;
 	int n;
 
-	if (w->boot < set->since + TURNED_NS && !wgx_xsk_idle(port->xsk))
+	if (w->boot < set->since + TURNED_NS && !sockets_wait(w) && !wgx_xsk_idle(port->xsk))
 		serve_older(w, set);
 	begin_turn(w);
 	/* a superframe may need a bounce buffer for each chunk it crosses, of a message's length */
@@ -594,7 +602,7 @@ static unsigned int open_serve(struct wgx_worker *w, const struct wgx_port *port
 
 	if (port->kind != WGX_PORT_SOCKET)
 		return serve_xsk(w, port);
-	n = o->sockets_due ? serve_socket(w, port) : 0;
+	n = o->sockets_due && !sockets_wait(w) ? serve_socket(w, port) : 0;
 	o->sockets_busy |= n > 0;
 	return n;
 }
@@ -665,6 +673,13 @@ static int open_start(struct wgx_worker *w)
 		return 0;
 	open_stop(w);
 	return -ENOMEM;
+}
+
+void wgx_open_hold_sockets(struct wgx_open_env *env, bool hold)
+{
+	atomic_store(&env->sockets_wait, hold);
+	if (hold) /* until the end of a round that had begun before */
+		wgx_rcu_synchronize();
 }
 
 uint64_t wgx_open_discard(struct wgx_xsk *xsk, bool collector)

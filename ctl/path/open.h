@@ -24,9 +24,17 @@ struct wgx_open_env {
 	void *arg;
 	_Atomic uint64_t
 		stray; /* messages for no interface of ours: its port has just been closed */
+	_Atomic bool sockets_wait; /* wgx_open_hold_sockets() */
 };
 
 extern const struct wgx_worker_ops wgx_open_ops;
+
+/**
+ * wgx_open_hold_sockets() - before a device is let go of: what comes next is in a socket, and is not taken before what its
+ * ring has
+ * @hold: true: when this returns, no socket is served until it is called again, with false. By a thread of RCU.
+ */
+void wgx_open_hold_sockets(struct wgx_open_env *env, bool hold);
 
 /**
  * wgx_open_discard() - throw away what is in a ring that no worker serves any more, and that is to be destroyed

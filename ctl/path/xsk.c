@@ -297,6 +297,16 @@ bool wgx_xsk_idle(const struct wgx_xsk *x)
 	       __atomic_load_n(x->rx.consumer, __ATOMIC_ACQUIRE);
 }
 
+uint32_t wgx_xsk_end(const struct wgx_xsk *x)
+{
+	return __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE);
+}
+
+bool wgx_xsk_passed(const struct wgx_xsk *x, uint32_t end)
+{
+	return (int32_t)(__atomic_load_n(x->rx.consumer, __ATOMIC_ACQUIRE) - end) >= 0;
+}
+
 static uint32_t entries(const uint32_t *producer, const uint32_t *consumer)
 {
 	return __atomic_load_n(producer, __ATOMIC_ACQUIRE) -

@@ -93,6 +93,10 @@ void wgx_xsk_release(struct wgx_xsk *x);
 
 /** wgx_xsk_idle() - the kernel has put nothing into the ring that was not released; any thread */
 bool wgx_xsk_idle(const struct wgx_xsk *x);
+/** wgx_xsk_end() - for wgx_xsk_passed(): behind the last frame that the rx ring has; any thread */
+uint32_t wgx_xsk_end(const struct wgx_xsk *x);
+/** wgx_xsk_passed() - are all before @end released? Any thread */
+bool wgx_xsk_passed(const struct wgx_xsk *x, uint32_t end);
 
 /**
  * struct wgx_xsk_frames - where its chunks are; the kernel may keep some that it has taken and not filled, and with

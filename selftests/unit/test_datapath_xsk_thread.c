@@ -514,6 +514,33 @@ static void test_socket_first(void **state)
 	assert_int_equal(atomic_load(&d->b.iface.open.opened_socket_packets), 2);
 }
 
+/* A device is let go of: what its ring has is older, and comes before what the socket has, however late it is seen. */
+static void test_sockets_wait(void **state)
+{
+	uint8_t packets[3][100], frame[2048];
+	struct dp *d = *state;
+	size_t len;
+
+	env_require();
+	dp_handshake(d);
+	dp_start(d);
+	for (unsigned int i = 0; i < 3; i++)
+		dp_packet(packets[i], sizeof(packets[i]), 1, 2, i);
+	len = dp_seal(d, packets[0], sizeof(packets[0]), frame + 42);
+	wgx_open_hold_sockets(&d->open_env, true);
+	dp_send_packet(d, packets[1], sizeof(packets[1]));
+	dp_send_packet(d, packets[2], sizeof(packets[2]));
+	usleep(10000); /* as on another processor's backlog */
+	outer(frame, len, 0, WGX_STAMP_INGRESS, 0);
+	assert_int_equal(send(rings.raw, frame, 42 + len, 0), 42 + len);
+	dp_until(atomic_load(&d->b.iface.open.opened_xsk_packets) == 1);
+	assert_int_equal(atomic_load(&d->b.iface.open.opened_socket_packets), 0);
+	wgx_open_hold_sockets(&d->open_env, false);
+	for (unsigned int i = 0; i < 3; i++)
+		dp_expect_packet(d, packets[i], sizeof(packets[i]));
+	assert_int_equal(atomic_load(&d->b.iface.open.opened_socket_packets), 2);
+}
+
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -533,6 +560,7 @@ static int run(void)
 		xsk_test(test_device_queue),
 		xsk_test(test_flood),
 		xsk_test(test_socket_first),
+		xsk_test(test_sockets_wait),
 	};
 
 	int failed = cmocka_run_group_tests_name("datapath_xsk", tests, dp_group_setup,

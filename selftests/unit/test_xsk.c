@@ -90,13 +90,17 @@ static void test_frames(void **state)
 {
 	struct iovec iov[SIZE];
 	struct env e;
+	uint32_t behind;
 	size_t len;
 
 	begin(&e);
 	assert_int_equal(wgx_xsk_next(&e.x, iov, SIZE, &len), 0);
+	assert_true(wgx_xsk_passed(&e.x, wgx_xsk_end(&e.x)));
 	put(&e, 1, 5, 60);
 	put(&e, 3, 0, 1000);
 	assert_false(wgx_xsk_idle(&e.x));
+	behind = wgx_xsk_end(&e.x);
+	assert_false(wgx_xsk_passed(&e.x, behind));
 	assert_int_equal(wgx_xsk_next(&e.x, iov, SIZE, &len), 1);
 	assert_int_equal(len, 60);
 	assert_ptr_equal(iov[0].iov_base, e.x.umem.base + 5 * WGX_CHUNK_SIZE + 256);
@@ -109,7 +113,12 @@ static void test_frames(void **state)
 	assert_int_equal(len, 8);
 	wgx_xsk_release(&e.x);
 	assert_true(wgx_xsk_idle(&e.x));
-	assert_int_equal(e.fill.producer, 6);
+	assert_true(wgx_xsk_passed(&e.x, behind));
+	put(&e, 1, 7, 60);
+	assert_true(wgx_xsk_passed(&e.x, behind)); /* what comes later does not count */
+	assert_int_equal(wgx_xsk_next(&e.x, iov, SIZE, &len), 1);
+	wgx_xsk_release(&e.x);
+	assert_int_equal(e.fill.producer, 7);
 	/* without the headroom */
 	assert_int_equal(e.addrs[0], 5 * WGX_CHUNK_SIZE);
 	assert_int_equal(e.addrs[3], 2 * WGX_CHUNK_SIZE);
