@@ -494,6 +494,13 @@ static inline void dp_start(struct dp *d)
 	dp_set_ports(d, true);
 }
 
+/* What the open worker has taken is counted, of peers too. */
+static inline void dp_settle(struct dp *d)
+{
+	wgx_worker_close(&d->opener);
+	wgx_worker_open(&d->opener);
+}
+
 /* As the daemon deletes an interface: out of the sets, then peers, then the rest */
 static inline void dp_end(struct dp *d)
 {

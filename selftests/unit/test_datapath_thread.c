@@ -38,7 +38,7 @@ static void test_deliver(void **state)
 	assert_int_equal(count_of(&c->opened_socket_bytes), plain);
 	assert_int_equal(count_of(&c->injected_segments), 60);
 	assert_int_equal(count_of(&c->keepalives_received), 1);
-	dp_end(d); /* what is settled after a receive is settled now */
+	dp_settle(d);
 	assert_int_equal(count_of(&d->b.peer->rx_packets), 61);
 	assert_int_equal(count_of(&d->b.peer->rx_bytes), wire + 32);
 	dp_expect_open_drops(d, DP_NO_DROP, 0);

@@ -281,7 +281,7 @@ static void test_collector(void **state)
 	assert_int_equal(atomic_load(&c->opened_xsk_bytes), atomic_load(&c->opened_bytes));
 	assert_int_equal(atomic_load(&d->open_env.stray), 0);
 	dp_expect_open_drops(d, DP_NO_DROP, 0);
-	dp_end(d);
+	dp_settle(d);
 	assert_int_equal(atomic_load(&d->b.peer->rx_packets), 30 * 60);
 }
 
