@@ -291,12 +291,6 @@ void wgx_xsk_release(struct wgx_xsk *x)
 	wake_device(x);
 }
 
-bool wgx_xsk_idle(const struct wgx_xsk *x)
-{
-	return __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE) ==
-	       __atomic_load_n(x->rx.consumer, __ATOMIC_ACQUIRE);
-}
-
 uint32_t wgx_xsk_end(const struct wgx_xsk *x)
 {
 	return __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE);
@@ -305,6 +299,11 @@ uint32_t wgx_xsk_end(const struct wgx_xsk *x)
 bool wgx_xsk_passed(const struct wgx_xsk *x, uint32_t end)
 {
 	return (int32_t)(__atomic_load_n(x->rx.consumer, __ATOMIC_ACQUIRE) - end) >= 0;
+}
+
+bool wgx_xsk_idle(const struct wgx_xsk *x)
+{
+	return wgx_xsk_passed(x, wgx_xsk_end(x));
 }
 
 static uint32_t entries(const uint32_t *producer, const uint32_t *consumer)
