@@ -60,7 +60,8 @@ const struct wgx_metrics_answer *wgx_metrics_ask(struct wgx_metrics_source *s, b
 	struct wgx_metrics_answer *a = peers ? &s->all : &s->short_one;
 	uint64_t begin = now_ns();
 
-	if (a->at_ns && begin - a->at_ns < FRESH_NS)
+	/* one that is not there says so at once, and may be there a moment later */
+	if (a->at_ns && begin - a->at_ns < FRESH_NS && (!a->err || a->err == -ETIMEDOUT))
 		return a;
 	json_decref(a->answer);
 	a->answer = NULL;

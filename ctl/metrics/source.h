@@ -28,7 +28,8 @@ struct wgx_metrics_source {
 
 /**
  * wgx_metrics_ask() - with all peers or, which costs little, without
- * What is asked again within a second gets the same answer. Waits for the daemon WGX_METRICS_PATIENCE_S at most.
+ * What is asked again within a second gets the same answer, or the news that there was none in time. Waits for the
+ * daemon WGX_METRICS_PATIENCE_S at most.
  *
  * Return: the source's; it is there until the next call, its @answer for as long as a reference is held.
  */

@@ -42,13 +42,16 @@ check '--once says so and fails' fails_with 1 \
 
 # ---- with one ----
 
+check 'a daemon' impl_up A wg0 wgx || finish
+check_equal 'is seen at once' "$(get /metrics | grep '^wgx_up')" 'wgx_up 1'
+
 tunnel_on() {
 	host_add B
 	link A eth0 B eth0
 	addr A eth0 192.0.2.1/24
 	addr B eth0 192.0.2.2/24
 	key_for A wg0 && key_for B wg0
-	impl_up A wg0 wgx && impl_up B wg0 wgx || return
+	impl_up B wg0 wgx || return
 	on A wg set wg0 listen-port 51820 private-key "$WORK/A.wg0.key" peer "$(pub_of B wg0)" \
 		endpoint 192.0.2.2:51820 allowed-ips 10.7.0.2/32,fd07::2/128
 	on B wg set wg0 listen-port 51820 private-key "$WORK/B.wg0.key" peer "$(pub_of A wg0)" allowed-ips 10.7.0.1/32
