@@ -97,9 +97,11 @@ static void worker_sleep(struct wgx_worker *w, struct pollfd **fds, unsigned int
 
 	n = poll_list(w, fds, room, &ms);
 	wgx_count(&w->sleeps, 1);
+	atomic_fetch_add(&w->naps, 1);
 	wgx_rcu_offline();
 	poll(*fds, n, ms);
 	wgx_rcu_online();
+	atomic_fetch_add(&w->naps, 1);
 	if (n && ((*fds)[0].revents & POLLIN) && read(w->wake_fd, &dummy, sizeof(dummy)) < 0)
 		return; /* somebody else's wake-up: nothing to clear */
 }
@@ -218,6 +220,20 @@ void wgx_worker_open(struct wgx_worker *w)
 	wgx_gate_open(&w->gate);
 }
 
+/*
+ * A poll() that began with the old set has its files open until it ends, even if they are closed: their ports would be
+ * in use, and their queues busy.
+ */
+static void wait_for_poll(struct wgx_worker *w)
+{
+	const unsigned int nap = atomic_load(&w->naps);
+
+	while (nap % 2 && atomic_load(&w->naps) == nap) {
+		wgx_worker_wake(w);
+		wgx_gate_pause();
+	}
+}
+
 int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set)
 {
 	struct wgx_portset *new = copy_set(set), *old = w->set;
@@ -227,6 +243,7 @@ int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set)
 	wgx_publish(w->set, new);
 	wgx_worker_wake(w);
 	wgx_rcu_synchronize();
+	wait_for_poll(w);
 	free_set(old);
 	return 0;
 }

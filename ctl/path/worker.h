@@ -81,6 +81,7 @@ struct wgx_worker {
 	_Atomic bool stopping;
 	struct wgx_gate gate;
 	_Atomic uint64_t rounds, sleeps;
+	_Atomic unsigned int naps; /* odd: in poll() */
 	_Atomic uint64_t helped; /* messages that it decrypted for another: path/openers.h */
 	_Atomic int started; /* 0: not yet, 1: running, negative: errno */
 };
@@ -107,7 +108,7 @@ void wgx_worker_open(struct wgx_worker *w);
 /**
  * wgx_worker_set() - serve these from now on
  * The set is copied. Returns when the worker has let go of the old one, so that what it named may be
- * destroyed. The caller is an RCU-registered thread. Return: 0 or -ENOMEM (nothing changed).
+ * destroyed, and its ports and queues be taken again. The caller is an RCU-registered thread. Return: 0 or -ENOMEM (nothing changed).
  */
 int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set);
 

@@ -10,7 +10,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -307,6 +310,47 @@ static void test_set(void **state)
 	assert_true(atomic_load(&e->serves) > 0);
 }
 
+/* Both on this thread's processor, and the worker there only while nobody else wants it. */
+static void starve(struct env *e, cpu_set_t *ret_before)
+{
+	const struct sched_param least = {0};
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(pthread_getaffinity_np(pthread_self(), sizeof(one), ret_before), 0);
+	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(one), &one), 0);
+	assert_int_equal(pthread_setaffinity_np(e->worker.thread, sizeof(one), &one), 0);
+	assert_int_equal(pthread_setschedparam(e->worker.thread, SCHED_IDLE, &least), 0);
+}
+
+/* What is closed then is closed, though the worker slept on it, and was slow to wake up: a port can be bound again. */
+static void test_let_go(void **state)
+{
+	struct env *e = *state;
+	cpu_set_t before;
+	int fds[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	begin(e);
+	starve(e, &before);
+	for (int i = 0; i < 20; i++) {
+		struct thing t = {.magic = ALIVE}, *list[] = {&t};
+
+		assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+		t.fd = fds[0];
+		set_things(e, list, 1);
+		until(atomic_load(&e->worker.naps) % 2);
+		set_things(e, list, 0);
+		close(fds[0]);
+		assert_int_equal(write(fds[1], "", 1), -1); /* nobody has the other end */
+		assert_int_equal(errno, EPIPE);
+		close(fds[1]);
+	}
+	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(before), &before), 0);
+	wgx_worker_stop(&e->worker);
+}
+
 /* ---- the ring ---- */
 
 #define RING 16
@@ -511,6 +555,7 @@ int main(void)
 		with_env(test_port_wakes),
 		with_env(test_wake),
 		with_env(test_set),
+		with_env(test_let_go),
 		cmocka_unit_test(test_ring_frames),
 		cmocka_unit_test(test_ring_partial),
 		cmocka_unit_test(test_ring_too_long),
