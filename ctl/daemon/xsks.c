@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "net/xdp_features.h"
 
+#define BACKLOG_NS 10000000 /* a scheduler's turn or two, in which ksoftirqd may wait */
 #define QUEUES_MAX 64 /* entries of the ingress program's xsks map */
 #define DRAIN_TRIES \
 	1000 /* of a millisecond: a worker that shares its processor with forty others took 20 */
@@ -197,11 +198,11 @@ int wgx_attached_open_xsks(struct wgx_daemon *d, struct wgx_attached *a,
 
 void wgx_xsks_drain(struct wgx_xsk *const *xsks, unsigned int n)
 {
-	const struct timespec wait = {.tv_nsec = 1000000};
+	const struct timespec wait = {.tv_nsec = 1000000}, backlog = {.tv_nsec = BACKLOG_NS};
 	int tries = DRAIN_TRIES;
 
 	/* a processor's backlog may have what a program has sent to the ring, and the ring not yet */
-	nanosleep(&wait, NULL);
+	nanosleep(&backlog, NULL);
 	for (unsigned int i = 0; i < n; i++)
 		for (uint32_t end = wgx_xsk_end(xsks[i]); tries && !wgx_xsk_passed(xsks[i], end);
 		     tries--)
