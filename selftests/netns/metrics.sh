@@ -66,6 +66,7 @@ wgx A attach eth0 >/dev/null
 check 'ping' ping_ok A 10.7.0.2
 check 'to a peer without an endpoint' not ping_ok A 10.7.0.9 -w 1
 check 'the process without rights may ask' wait_for 20 answers
+sleep 1 # as long as an answer may be used again
 get /metrics >"$WORK/scrape"
 check_equal 'status and type' "$(head -n 1 "$WORK/scrape")" '200 text/plain; version=0.0.4; charset=utf-8 '
 sed -i 1,2d "$WORK/scrape"
