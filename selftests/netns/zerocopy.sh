@@ -51,8 +51,9 @@ carries veth
 detached veth
 native 'veth, --copy' '' '0/2 as asked for' --copy
 detached 'veth, --copy'
+daemon=$(daemon_pid B wg0)
 check 'delete' on B ip link delete wg0
-wait_for 10 not on B test -e /run/wireguard/wg0.sock
+wait_for 20 not on B kill -0 "$daemon" # or the next wgx would ask this one
 
 #--- drivers with zero-copy
 DRIVEN=yes
