@@ -108,7 +108,9 @@ void wgx_worker_open(struct wgx_worker *w);
 /**
  * wgx_worker_set() - serve these from now on
  * The set is copied. Returns when the worker has let go of the old one, so that what it named may be
- * destroyed, and its ports and queues be taken again. The caller is an RCU-registered thread. Return: 0 or -ENOMEM (nothing changed).
+ * destroyed, and its ports and queues be taken again. The caller is an RCU-registered thread.
+ *
+ * Return: 0 or -ENOMEM (nothing changed).
  */
 int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set);
 

@@ -199,8 +199,7 @@ static void set_things(struct env *e, struct thing **things, unsigned int n)
 
 static void asleep(struct env *e)
 {
-	until(atomic_load(&e->worker.sleeps) > 0);
-	usleep(2000); /* in poll() again by now, most likely; nothing depends on it */
+	until(atomic_load(&e->worker.naps) % 2);
 }
 
 static void test_start_and_stop(void **state)
@@ -340,7 +339,7 @@ static void test_let_go(void **state)
 		assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
 		t.fd = fds[0];
 		set_things(e, list, 1);
-		until(atomic_load(&e->worker.naps) % 2);
+		asleep(e);
 		set_things(e, list, 0);
 		close(fds[0]);
 		assert_int_equal(write(fds[1], "", 1), -1); /* nobody has the other end */
