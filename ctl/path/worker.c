@@ -228,10 +228,12 @@ static void wait_for_poll(struct wgx_worker *w)
 {
 	const unsigned int nap = atomic_load(&w->naps);
 
+	wgx_rcu_offline(); /* a worker that gets no processor holds nobody else up */
 	while (nap % 2 && atomic_load(&w->naps) == nap) {
 		wgx_worker_wake(w);
 		wgx_gate_pause();
 	}
+	wgx_rcu_online();
 }
 
 int wgx_worker_set(struct wgx_worker *w, const struct wgx_portset *set)
